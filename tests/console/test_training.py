@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from filelock import FileLock
 
 from tests.api.conftest import MakeSite
 from tests.console.test_handlers import caller
@@ -169,6 +170,7 @@ async def test_a_training_begins_and_is_cancelled_and_resumed(
         (settings.finetune_dir / "new/cancel").unlink()
         await until(lambda: trainings.listed()[0].state == "stopped")
         await until(lambda: not trainings._tasks)
+        assert not [*(settings.finetune_dir / "new").rglob("*.jsonl")], "it is a copy of what people wrote"
         await tab.resume(who, "new")
         await until(lambda: is_running(settings.finetune_dir / "new"))
         assert commands.asked[-1] == ["finetune", "--name=new", "--method=sft", "--resume"]
@@ -195,6 +197,32 @@ async def test_a_training_that_is_not_small_does_not_begin(
         assert not (settings.finetune_dir / "new").exists(), "it has a copy of what people wrote"
         _, about, *_ = await tab.read(who, "new")
         assert says in about.replace("\\", "")
+
+
+async def test_the_end_of_the_server_leaves_no_export_of_a_training_that_was_not_begun(
+    settings: Settings,
+) -> None:
+    folder, ready = settings.finetune_dir / "new", training_program(settings, 50)
+    commands = Scripted(settings, lambda given: f"{ready(given)}; import time; time.sleep(600)")
+    trainings = Trainings(commands, settings)
+    for _ in range(2):  # its name is free again
+        trainings.begin("new", "sft", "model", 3, trainings.models())
+        await until((folder / "dataset/sft/train.jsonl").exists)
+        await trainings.aclose()
+        assert not folder.exists()
+
+
+async def test_a_training_cancelled_from_here_that_a_command_began_fails_aloud_later(
+    settings: Settings,
+) -> None:
+    commands = Scripted(settings, lambda _: "raise SystemExit('webchat: Out of memory.')")
+    trainings, plan = Trainings(commands, settings), plan_of(settings, "elsewhere")
+    store_plan(plan)
+    with FileLock(plan.folder / "lock"):
+        trainings.cancel("elsewhere")
+    trainings.resume("elsewhere")
+    await until(lambda: not trainings._tasks)
+    assert [(one.state, one.failure) for one in trainings.listed()] == [("failed", "Out of memory.")]
 
 
 def exporting_program(arguments: list[str]) -> str:

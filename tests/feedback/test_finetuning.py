@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from tests.store.talk import Talk
 from webchat.cli import run as webchat
+from webchat.feedback import finetuning
 from webchat.feedback.finetuning import (
     AlreadyRunning,
     Cancelled,
@@ -28,6 +30,7 @@ from webchat.feedback.finetuning import (
     check,
     kept,
     run,
+    stored_plan,
 )
 from webchat.feedback.finetuning.progress import point_of, progress
 from webchat.feedback.finetuning.running import last_checkpoint
@@ -289,12 +292,11 @@ def test_a_dry_run_prints_the_command_and_trains_nothing(
     assert webchat([*given, "--name", "../up"]) == 2
 
 
-def test_without_an_export_all_that_was_accepted_is_exported(
-    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("WEBCHAT_DATA_DIR", str(tmp_path / "data"))
-    (tmp_path / "data").mkdir()
-    with closing(Store.open(f"sqlite:///{tmp_path / 'data' / 'webchat.db'}")) as store:
+def accepted(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A data folder in which 60 judgements were accepted."""
+    monkeypatch.setenv("WEBCHAT_DATA_DIR", str(data))
+    data.mkdir()
+    with closing(Store.open(f"sqlite:///{data / 'webchat.db'}")) as store:
         owner = store.local_owner().id
         for at in range(60):
             talk = Talk(store, owner)
@@ -306,6 +308,12 @@ def test_without_an_export_all_that_was_accepted_is_exported(
             )
             assert judged is not None
             store.review_judgements(owner, {judged.id: judged.changed_at}, "accepted")
+
+
+def test_without_an_export_all_that_was_accepted_is_exported(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accepted(tmp_path / "data", monkeypatch)
     given = ["finetune", "--model", str(plan.model), "--name", "own", "--dry-run"]
     assert webchat(given) == 0, capsys.readouterr().err
     said = capsys.readouterr().out
@@ -313,6 +321,33 @@ def test_without_an_export_all_that_was_accepted_is_exported(
     assert "Exported 60 judgements" in said
     assert "rows to train on" in said
     assert (tmp_path / "data" / "finetune" / "own" / "dataset" / "sft" / "test.jsonl").is_file()
+
+
+def test_a_training_that_fails_keeps_no_rows_and_is_resumed_with_those_that_may_be_used_then(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    accepted(data, monkeypatch)
+    monkeypatch.setattr(finetuning, "run", failing)
+    given = ["finetune", "--model", str(plan.model), "--name", "own"]
+    folder = data / "finetune" / "own"
+    for resume, withdrawn in (([], 0), (["--resume"], 0), (["--resume"], 1)):
+        with closing(Store.open(f"sqlite:///{data / 'webchat.db'}")) as store:
+            owner = store.local_owner().id
+            for id in store.conversation_ids(owner)[:withdrawn]:
+                store.delete_conversation(owner, id)
+        assert webchat([*given, *resume]) == 2
+        told = capsys.readouterr()
+        assert "rows to train on" in told.out
+        assert ("The rows have changed" in told.out) is bool(withdrawn)
+        assert stored_plan(folder) is not None
+        left = [file for file in folder.rglob("*") if file.is_file()]
+        assert not [file for file in left if b"Zubrowka" in file.read_bytes()]
+
+
+def failing(plan: Plan, *, resume: bool) -> Iterator[Progress]:
+    assert (plan.dataset / "sft" / "train.jsonl").is_file(), resume
+    raise Failed("Out of memory.")
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from webchat.settings import Loaded, Settings
 from webchat.settings.models import DEMO_NAME
 
 if TYPE_CHECKING:
-    from webchat.feedback.finetuning import Plan, Progress
+    from webchat.feedback.finetuning import Found, Plan, Progress
 
 _FLAGS = {
     "learning_rate": (
@@ -74,6 +74,7 @@ def _finetune(loaded: Loaded, options: argparse.Namespace) -> None:
         Failed,
         check,
         check_free,
+        forgotten_unless_done,
         kept,
         run,
         store_plan,
@@ -83,19 +84,17 @@ def _finetune(loaded: Loaded, options: argparse.Namespace) -> None:
     try:
         with known_errors(), _interrupted():
             plan = _planned(settings, options, name)
-            into = settings.trained_dir if plan.makes_model else settings.adapters_dir
-            check_free(into, name)
-            found = check(plan)
-            unit = "characters" if plan.method == "lm" else "rows"
-            print(f"{found.rows:,} {unit} to train on, {found.held_out:,} held out{_memory(found.memory)}.")
-            print(plan.shown)
-            print(f"On several GPUs: {plan.on_several_gpus}")
-            if options.dry_run:
-                return
-            store_plan(plan)
-            for progress in run(plan, resume=options.resume):
-                print(_line(progress, plan), flush=True)
-            folder = kept(plan, name, into, rows=found.rows, held_out_rows=found.held_out)
+            with forgotten_unless_done(plan):
+                into = settings.trained_dir if plan.makes_model else settings.adapters_dir
+                check_free(into, name)
+                found = check(plan)
+                _tell_plan(plan, found)
+                if options.dry_run:
+                    return
+                store_plan(plan)
+                for progress in run(plan, resume=options.resume):
+                    print(_line(progress, plan), flush=True)
+                folder = kept(plan, name, into, rows=found.rows, held_out_rows=found.held_out)
     except (AlreadyRunning, CannotTrain, ExtraMissing, Failed, Cancelled) as error:
         raise CommandError(str(error)) from None
     except KeyboardInterrupt:
@@ -127,14 +126,20 @@ def _name(options: argparse.Namespace) -> str:
 
 
 def _planned(settings: Settings, options: argparse.Namespace, name: str) -> Plan:
-    """What will run: as it was begun if it is resumed, but for flags that are given again."""
-    from webchat.feedback.finetuning import stored_plan
+    """What will run: as it was begun if it is resumed, but for flags that are given again. Raises
+    AlreadyRunning."""
+    from webchat.feedback.finetuning import AlreadyRunning, is_copy, is_running, stored_plan
 
     given: dict[str, Any] = {flag: value for flag in _FLAGS if (value := getattr(options, flag)) is not None}
     folder = (settings.finetune_dir / name).absolute()
+    if is_running(folder):  # on rows that would be written again here
+        raise AlreadyRunning(f"A training is running in {folder}. Wait for it, or choose another --name.")
     begun = stored_plan(folder) if options.resume else None
-    if begun is not None and options.method in (None, begun.method) and begun.dataset.is_dir():
-        return replace(begun, **given, more=tuple(options.more) or begun.more)
+    if begun is not None and options.method in (None, begun.method):
+        if is_copy(begun):
+            _export_again(settings, begun)
+        if begun.dataset.is_dir():
+            return replace(begun, **given, more=tuple(options.more) or begun.more)
     if options.method == "lm":
         return _text_plan(settings, options, folder, given)
     return _rows_plan(settings, options, folder, given)
@@ -142,7 +147,13 @@ def _planned(settings: Settings, options: argparse.Namespace, name: str) -> Plan
 
 def _rows_plan(settings: Settings, options: argparse.Namespace, folder: Path, given: dict[str, Any]) -> Plan:
     """On an export."""
-    from webchat.feedback.finetuning import ADAPTER_LEARNING_RATES, LEARNING_RATES, Method, Plan
+    from webchat.feedback.finetuning import (
+        ADAPTER_LEARNING_RATES,
+        LEARNING_RATES,
+        Method,
+        Plan,
+        forgotten_unless_done,
+    )
 
     if options.config is not None:
         raise CommandError("--config is for --method lm: an untrained model cannot chat.")
@@ -159,7 +170,8 @@ def _rows_plan(settings: Settings, options: argparse.Namespace, folder: Path, gi
         more=tuple(options.more),
     )
     if options.dataset is None and not (options.resume and plan.dataset.is_dir()):
-        _export(settings, plan.dataset)
+        with forgotten_unless_done(plan):
+            _export(settings, plan.dataset)
     return _fitted(plan, given)
 
 
@@ -223,6 +235,17 @@ def _export(settings: Settings, folder: Path) -> None:
     print(f"Exported {found.records} judgements and comparisons to {folder}.")
 
 
+def _export_again(settings: Settings, plan: Plan) -> None:
+    """Write the rows of a training that is resumed as they may be used now."""
+    from webchat.feedback.finetuning import forget_rows, forgotten_unless_done, rows_changed
+
+    forget_rows(plan)  # of one that was killed they are there still
+    with forgotten_unless_done(plan):
+        _export(settings, plan.dataset)
+    if rows_changed(plan):
+        print("The rows have changed since this training stopped. It continues with those exported now.")
+
+
 def _model(settings: Settings) -> Path:
     """The folder to train from. The embedded model is converted once; others are used as they are."""
     if settings.model is not None:
@@ -237,6 +260,13 @@ def _model(settings: Settings) -> Path:
         print(f"Converting {DEMO_NAME} to full weights, once (540 MB) ...", flush=True)
         write_dense(demo_model(settings.demo_dir), folder)
     return folder.resolve()
+
+
+def _tell_plan(plan: Plan, found: Found) -> None:
+    unit = "characters" if plan.method == "lm" else "rows"
+    print(f"{found.rows:,} {unit} to train on, {found.held_out:,} held out{_memory(found.memory)}.")
+    print(plan.shown)
+    print(f"On several GPUs: {plan.on_several_gpus}")
 
 
 def _memory(needed: int | None) -> str:

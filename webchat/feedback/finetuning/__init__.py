@@ -2,8 +2,8 @@
 both into the picker.
 
 `plan` says what will run, `texts` makes a data set of plain text, `checks` says why it cannot run, `running`
-runs it and tells how it goes by `progress`, `runs` lists what runs or stopped, `keeping` keeps what came of
-it beside a card and its `curves`.
+runs it and tells how it goes by `progress`, `rows` deletes the copy of what people wrote when it ends, `runs`
+lists what runs or stopped, `keeping` keeps what came of it beside a card and its `curves`.
 """
 
 from webchat.feedback.finetuning.checks import Found, check, is_small, window_of
@@ -20,6 +20,7 @@ from webchat.feedback.finetuning.plan import (
     Plan,
 )
 from webchat.feedback.finetuning.progress import Point, Progress
+from webchat.feedback.finetuning.rows import forget_rows, forgotten_unless_done, is_copy, rows_changed
 from webchat.feedback.finetuning.running import AlreadyRunning, Cancelled, Failed, cancel, run
 from webchat.feedback.finetuning.runs import Run, is_running, runs, store_plan, stored_plan
 from webchat.feedback.finetuning.texts import texts_of, write_texts
@@ -47,9 +48,13 @@ __all__ = [
     "check",
     "check_free",
     "curves",
+    "forget_rows",
+    "forgotten_unless_done",
+    "is_copy",
     "is_running",
     "is_small",
     "kept",
+    "rows_changed",
     "run",
     "runs",
     "store_plan",

@@ -3,7 +3,6 @@ and a picture of its losses."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import shutil
@@ -17,6 +16,7 @@ from webchat.feedback.finetuning.checks import has_template
 from webchat.feedback.finetuning.curves import curves
 from webchat.feedback.finetuning.errors import CannotTrain
 from webchat.feedback.finetuning.plan import Plan
+from webchat.feedback.finetuning.rows import digest
 from webchat.feedback.finetuning.running import best_checkpoint, last_checkpoint, points_of
 
 CARD = "webchat.json"
@@ -71,9 +71,9 @@ def kept(plan: Plan, name: str, folder: Path, *, rows: int, held_out_rows: int) 
         method=plan.method,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         model="" if plan.is_fresh else plan.model.name,
-        dataset=_hash(sorted((plan.dataset / plan.method).glob("*.jsonl"))),
-        base=_hash(sorted(plan.model.glob("*.safetensors"))),
-        template=_hash([plan.model / "chat_template.jinja"]),
+        dataset=digest(sorted((plan.dataset / plan.method).glob("*.jsonl"))),
+        base=digest(sorted(plan.model.glob("*.safetensors"))),
+        template=digest([plan.model / "chat_template.jinja"]),
         rows=rows,
         held_out_rows=held_out_rows,
         held_out=None if lowest is None else lowest.loss,
@@ -121,15 +121,3 @@ def card_of(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return said if isinstance(said, dict) else {}
-
-
-def _hash(files: list[Path]) -> str:
-    told = hashlib.sha256()
-    for path in files:
-        try:
-            with path.open("rb") as file:
-                while block := file.read(2**20):
-                    told.update(block)
-        except OSError:
-            return ""
-    return told.hexdigest() if files else ""

@@ -17,6 +17,7 @@ from webchat.feedback.finetuning import (
     Point,
     cancel,
     card_of,
+    forget_rows,
     is_running,
     runs,
     stored_plan,
@@ -132,7 +133,8 @@ class Trainings:
         """End one; what was trained up to the last checkpoint stays. Raises Refused."""
         if not NAME.fullmatch(name) or not is_running(self._folder(name)):
             raise Refused("not_running")
-        self._cancelled.add(name)
+        if name in self._preparing:  # a command that was started elsewhere tells of its end itself
+            self._cancelled.add(name)
         cancel(self._folder(name))
 
     async def aclose(self) -> None:
@@ -153,25 +155,29 @@ class Trainings:
 
     async def _prepared(self, name: str, given: list[str]) -> None:
         """Export and check first, and train only if it is little."""
+        fits = False
         try:
-            if not await self._done(name, [*given, "--dry-run"]):
-                return
-            method, model = self._preparing[name]
-            rows = await asyncio.to_thread(_rows, self._folder(name) / "dataset" / method / "train.jsonl")
-            if rows > MOST_ROWS:
-                self._failed[name] = Training(name, method, model, "failed", too_many=rows)
-                return
+            fits = await self._done(name, [*given, "--dry-run"]) and await self._is_little(name)
         finally:
-            if name in self._failed:  # it has a copy of what people wrote
+            if not fits:  # the folder has a copy of what people wrote
                 await asyncio.to_thread(shutil.rmtree, self._folder(name), ignore_errors=True)
                 self._preparing.pop(name, None)
-        await self._run(name, [*given, "--resume"])
+        if fits:
+            await self._run(name, [*given, "--resume"])
+
+    async def _is_little(self, name: str) -> bool:
+        method, model = self._preparing[name]
+        rows = await asyncio.to_thread(_rows, self._folder(name) / "dataset" / method / "train.jsonl")
+        if rows > MOST_ROWS:
+            self._failed[name] = Training(name, method, model, "failed", too_many=rows)
+        return rows <= MOST_ROWS
 
     async def _run(self, name: str, given: list[str]) -> None:
         try:
             await self._done(name, given)
         finally:
             self._preparing.pop(name, None)
+            await asyncio.to_thread(_forget, self._folder(name))
 
     async def _done(self, name: str, arguments: list[str]) -> bool:
         """Whether a command ended well."""
@@ -230,6 +236,16 @@ class Trainings:
 
     def _folder(self, name: str) -> Path:
         return self._settings.finetune_dir / name
+
+
+def _forget(folder: Path) -> None:
+    """Delete what a training read, should its command have been killed before it did."""
+    if not is_running(folder):
+        plan = stored_plan(folder)
+        if plan is not None:
+            forget_rows(plan)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _weights(folder: Path) -> int:
