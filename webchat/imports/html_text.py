@@ -9,13 +9,21 @@ _BLOCKS = {"p", "div", "ul", "ol", "table", "tr", "blockquote", "section"}
 _MARKS = {"strong": "**", "b": "**", "em": "*", "i": "*"}
 _SILENT = {"script", "style", "head", "title"}
 _MOST = 2_000_000
+"""Characters read and written."""
+
+_DEEPEST = 10
+"""Levels of lists that are indented: else a small text becomes a huge one."""
+
+_COMMENT = re.compile(r"<!(?:--[^<]*?--|[^<>]*)>")
+_NO_TAG = re.compile(r"""<(?!/?[a-zA-Z](?:[^<>"']|"[^"<]*"|'[^'<]*')*+>)""")
 
 
 def markdown_of(html: str) -> str:
     reader = _Reader()
-    reader.feed(html[:_MOST])
+    # At a "<" whose tag does not end, the parser searches the whole rest: it sees none of those.
+    reader.feed(_NO_TAG.sub("&lt;", _COMMENT.sub("", html[:_MOST])))
     reader.close()
-    return re.sub(r"\n{3,}", "\n\n", "".join(reader.said)).strip()
+    return re.sub(r"\n{3,}", "\n\n", "".join(reader.said)[:_MOST]).strip()
 
 
 class _Reader(HTMLParser):
@@ -41,7 +49,8 @@ class _Reader(HTMLParser):
             self.said.append("\n")
         elif tag == "li":
             number = self._lists[-1] if self._lists else 0
-            self.said.append("\n" + "  " * (len(self._lists) - 1) + (f"{number}. " if number else "- "))
+            depth = min(len(self._lists) - 1, _DEEPEST)
+            self.said.append("\n" + "  " * depth + (f"{number}. " if number else "- "))
             if number:
                 self._lists[-1] += 1
         elif re.fullmatch("h[1-6]", tag):

@@ -7,9 +7,10 @@ a root or hangs under the message before it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from webchat.imports.notes import BadEntry
@@ -48,12 +49,17 @@ def put_right(found: ImportedConversation, now: datetime) -> ImportedConversatio
         updated_at=updated,
         leaf=found.leaf if found.leaf in known else None,
         details=_small(found.details),
-        problems=tuple(_differing(problems)[:MOST_PROBLEMS]),
+        problems=tuple(islice(_differing(problems), MOST_PROBLEMS)),
     )
 
 
-def _differing(problems: Sequence[Note]) -> list[Note]:
-    return [note for at, note in enumerate(problems) if note not in problems[:at]]
+def _differing(problems: Sequence[Note]) -> Iterator[Note]:
+    seen: set[object] = set()
+    for note in problems:
+        key = (note.code, *sorted(note.params.items()))
+        if key not in seen:
+            seen.add(key)
+            yield note
 
 
 def _unique(messages: Sequence[ImportedMessage], problems: list[Note]) -> list[ImportedMessage]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -28,8 +28,9 @@ from webchat.store.import_records import ImportedConversation, Note
 
 PRODUCT = "chatgpt"
 
-_CITED = re.compile("\ue200[^\ue201]{0,2000}\ue201")
-_WRITING = re.compile(r"^:::writing(?:\{[^}\n]{0,500}\})?[ \t]*\n(.*?)^:::[ \t]*$", re.MULTILINE | re.DOTALL)
+_CITED = re.compile("\ue200[^\ue200\ue201]{0,2000}\ue201")
+_WRITING = re.compile(r"^:::writing(?:\{[^}\n]{0,500}\})?[ \t]*\n", re.MULTILINE)
+_WRITING_END = re.compile(r"^:::[ \t]*$", re.MULTILINE)
 _HIDDEN = ("user_editable_context", "model_editable_context")
 _CANVAS = "canmore."
 _OUTPUTS = ("execution_output", "system_error", "tether_browsing_display", "tether_quote", "sonic_webpage")
@@ -64,10 +65,11 @@ def read(entry: Object, files: Files) -> ImportedConversation | None:
         part = _part(id, parents.get(id), message, default, files, problems)
         if part is not None:
             kept[id] = part
-    parts = [_hung(part, kept, parents) for part in kept.values()]
+    nearest = _Nearest(kept, parents)
+    parts = [replace(part, parent=nearest.of(part.parent)) for part in kept.values()]
     messages = messages_of(parts)
     shown = named(entry.get("current_node"))
-    leaf = start_of(parts, messages, _nearest(shown, kept, parents) or "") if shown else None
+    leaf = start_of(parts, messages, nearest.of(shown) or "") if shown else None
     return ImportedConversation(
         product=PRODUCT,
         source=named(entry.get("conversation_id")) or named(entry.get("id")) or _oldest(nodes),
@@ -96,17 +98,23 @@ def _oldest(nodes: dict[str, Object]) -> str:
     return min(nodes, default="")
 
 
-def _hung(part: Part, kept: dict[str, Part], parents: dict[str, str | None]) -> Part:
-    return replace(part, parent=_nearest(part.parent, kept, parents))
+class _Nearest:
+    """Finds the nearest kept node above another; passes each hidden node once, however many are below it."""
 
+    def __init__(self, kept: Mapping[str, Part], parents: Mapping[str, str | None]) -> None:
+        self._parents = parents
+        self._found: dict[str, str | None] = {id: id for id in kept}
 
-def _nearest(id: str | None, kept: dict[str, Part], parents: dict[str, str | None]) -> str | None:
-    """The nearest node above that is kept, from this one on."""
-    seen: set[str] = set()
-    while id is not None and id not in kept and id not in seen:
-        seen.add(id)
-        id = parents.get(id)
-    return id if id in kept else None
+    def of(self, id: str | None) -> str | None:
+        """From this node on; `None` if there is none, also in a circle."""
+        passed: list[str] = []
+        while id is not None and id not in self._found:
+            self._found[id] = None
+            passed.append(id)
+            id = self._parents.get(id)
+        found = None if id is None else self._found[id]
+        self._found |= dict.fromkeys(passed, found)
+        return found
 
 
 def _hides(message: Object, details: dict[str, Any]) -> bool:
@@ -199,7 +207,13 @@ def _parts(content: Object, files: Files, attached: list[str]) -> Iterator[str]:
 
 def _plain(said: str) -> str:
     """Without the marks that only the product's page understands."""
-    return _WRITING.sub(lambda found: found.group(1).rstrip("\n"), _CITED.sub("", said))
+    said = _CITED.sub("", said)
+    kept: list[str] = []
+    at = 0
+    while (begin := _WRITING.search(said, at)) and (end := _WRITING_END.search(said, begin.end())):
+        kept += (said[at : begin.start()], said[begin.end() : end.start()].rstrip("\n"))
+        at = end.end()
+    return "".join((*kept, said[at:]))
 
 
 def _language(content: Object) -> str:

@@ -25,10 +25,8 @@ from webchat.store.records import ConversationSettings
 
 PRODUCT = "open-webui"
 
-_DETAILS = re.compile(
-    r'<details type="(\w+)"([^>]{0,20000})>\s*(?:<summary>[^<]{0,500}</summary>)?(.*?)</details>\s*',
-    re.DOTALL,
-)
+_DETAILS = re.compile(r'<details type="(\w+)"([^<>]{0,20000})>\s*(?:<summary>[^<]{0,500}</summary>)?')
+_DETAILS_END = re.compile(r"</details>\s*")
 _DURATION = re.compile(r'duration="(\d{1,6})"')
 _RESULT = re.compile(r'result="([^"]*)"')
 
@@ -116,23 +114,24 @@ def _output(items: list[Object]) -> tuple[str, str]:
 
 def _without_details(content: str) -> tuple[str, str, float | None]:
     """What was said, the reasoning, and for how many seconds."""
+    said: list[str] = []
     thought: list[str] = []
     seconds: list[float] = []
-
-    def take(found: re.Match[str]) -> str:
-        kind, attributes, body = found.groups()
+    at = 0
+    while (begin := _DETAILS.search(content, at)) and (end := _DETAILS_END.search(content, begin.end())):
+        said.append(content[at : begin.start()])
+        at = end.end()
+        kind, attributes = begin.groups()
         if kind not in ("reasoning", "tool_calls", "code_interpreter"):
-            return found.group()
-        lines = html.unescape(body).strip().splitlines()
+            said.append(content[begin.start() : at])
+            continue
+        lines = html.unescape(content[begin.end() : end.start()]).strip().splitlines()
         thought.append("\n".join(line.removeprefix(">").removeprefix(" ") for line in lines))
         if result := _RESULT.search(attributes):
             thought.append(fenced(html.unescape(result.group(1))))
         if duration := _DURATION.search(attributes):
             seconds.append(float(duration.group(1)))
-        return ""
-
-    said = _DETAILS.sub(take, content)
-    return said, joined(*thought), sum(seconds) if seconds else None
+    return "".join((*said, content[at:])), joined(*thought), sum(seconds) if seconds else None
 
 
 def _name(file: Object) -> str:

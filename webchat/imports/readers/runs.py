@@ -58,12 +58,10 @@ def messages_of(parts: Sequence[Part]) -> tuple[ImportedMessage, ...]:
         and part.parent != part.id
     }
     runs: dict[str, list[Part]] = {part.id: [part] for part in parts if part.id not in follows}
-    starts: dict[str, str] = {}
+    starts = _starts(parts, follows)
     for part in parts:
-        start = _start(part.id, follows)
-        starts[part.id] = start
         if part.id in follows:
-            runs.setdefault(start, []).append(part)
+            runs.setdefault(starts[part.id], []).append(part)
     return tuple(
         _message(run, None if run[0].parent is None else starts.get(run[0].parent, run[0].parent))
         for run in runs.values()
@@ -82,12 +80,19 @@ def start_of(parts: Iterable[Part], messages: Sequence[ImportedMessage], id: str
     return at if at in made else None
 
 
-def _start(id: str, follows: Mapping[str, str]) -> str:
-    seen = {id}
-    while (above := follows.get(id)) is not None and above not in seen:
-        seen.add(above)
-        id = above
-    return id
+def _starts(parts: Iterable[Part], follows: Mapping[str, str]) -> dict[str, str]:
+    """Of each part, the first of its run; of a circle, any one. Each part is passed once."""
+    starts: dict[str, str] = {}
+    for part in parts:
+        passed: list[str] = []
+        at = part.id
+        while at not in starts and at in follows:
+            starts[at] = at
+            passed.append(at)
+            at = follows[at]
+        start = starts.setdefault(at, at)
+        starts |= dict.fromkeys(passed, start)
+    return starts
 
 
 def _message(run: Sequence[Part], parent: str | None) -> ImportedMessage:
