@@ -10,6 +10,8 @@ from sqlalchemy import event
 
 from tests.store.talk import Talk
 from tests.store.test_comparisons import _ended
+from tests.store.test_judgements import of_a_link
+from tests.store.test_queues import AGREES
 from webchat.store import NotFound, Store
 from webchat.store.errors import NothingToReplay, ReplayNameTaken
 from webchat.store.judgement_records import JudgementChange, Vote
@@ -125,6 +127,24 @@ def test_a_vote_on_what_its_person_withdrew_shows_no_words_and_its_copy_is_purge
     store.purge(datetime.now(UTC) + timedelta(days=1))
     with pytest.raises(NotFound):
         store.conversation(operator.owner, opened.conversation_id)
+
+
+def test_reading_replays_of_testers_is_logged_once_per_link(store: Store, operator: Talk) -> None:
+    operator.say("one's own", "mine")
+    made = store.make_replay_set(operator.owner, "own", LAST)
+    store.replay_items(operator.owner, made.id, [])
+    assert store.looks().items == ()
+    testers = [of_a_link(store, name, **AGREES) for name in ("first", "second")]
+    for tester in testers:
+        tester.say("a", "A")
+        tester.say("b", "B")
+    made = store.make_replay_set(operator.owner, "all", LAST)
+    assert len(store.replay_items(operator.owner, made.id, [])) == 5
+    store.replay_items(operator.owner, made.id, [], after=1)
+    links = {store.owner(tester.owner).link_id for tester in testers}
+    looks = store.looks().items
+    assert [one.action for one in looks] == ["replayed"] * 2
+    assert {one.link_id for one in looks} == links
 
 
 def test_nobody_waits_to_write_while_replays_are_counted(store: Store, operator: Talk) -> None:

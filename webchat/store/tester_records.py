@@ -8,7 +8,7 @@ from typing import Literal
 
 from webchat.store.records import Message, Page
 
-LookAction = Literal["list", "search", "read", "note", "answers", "judged", "reviewed"]
+LookAction = Literal["list", "search", "read", "note", "answers", "judged", "reviewed", "replayed"]
 
 
 @dataclass(frozen=True, slots=True)

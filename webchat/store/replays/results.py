@@ -13,12 +13,13 @@ from webchat.store.database.tables import (
     ComparisonRow,
     ConversationRow,
     MessageRow,
+    OwnerRow,
     ReplayItemRow,
     ReplayReplyRow,
     ReplayRunRow,
     TurnRow,
 )
-from webchat.store.database.transactions import reads, writes
+from webchat.store.database.transactions import long, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.judgement_records import Vote
 from webchat.store.judgements.rows import must_operate
@@ -26,6 +27,7 @@ from webchat.store.records import TurnState
 from webchat.store.replay_records import ReplayItem, ReplayReply
 from webchat.store.replays.rows import items_query, load_reply, replies_query
 from webchat.store.replays.runs import ReplayRunVerbs
+from webchat.store.testers.verbs import TesterVerbs
 
 STORED = ""
 """Names the stored reply where a run is named: by its id."""
@@ -34,13 +36,12 @@ _ASKED = aliased(MessageRow)
 _ENDED: tuple[TurnState, ...] = ("complete",)
 
 
-class ReplayResultVerbs(ReplayRunVerbs):
+class ReplayResultVerbs(ReplayRunVerbs, TesterVerbs):
     """Reading results, and voting on them."""
 
-    @reads
+    @long
     def replay_items(
         self,
-        connection: Connection,
         operator: str,
         set_id: str,
         runs: Sequence[str],
@@ -48,13 +49,28 @@ class ReplayResultVerbs(ReplayRunVerbs):
         after: int = 0,
         limit: int = 50,
     ) -> list[ReplayItem]:
-        """The items behind the number `after`, each with the stored reply and those of these runs. Raises
-        NotFound for somebody who does not operate."""
+        """The items behind the number `after`, each with the stored reply and those of these runs. Testers'
+        are logged like looks at their chats, once per link. Raises NotFound for somebody who does not
+        operate."""
+        links, items = self._replay_items(operator, set_id, runs, after, limit)
+        for link_id in links:
+            self._log_look(operator, "replayed", link_id)
+        return items
+
+    @reads
+    def _replay_items(
+        self, connection: Connection, operator: str, set_id: str, runs: Sequence[str], after: int, limit: int
+    ) -> tuple[list[str], list[ReplayItem]]:
+        """Also the links that the items' people came by."""
         must_operate(connection, operator)
         rows = connection.execute(
             items_query(operator)
             .add_columns(
-                ReplayItemRow.message_id, MessageRow.conversation_id, MessageRow.parent_id, _ASKED.text
+                ReplayItemRow.message_id,
+                MessageRow.conversation_id,
+                MessageRow.parent_id,
+                _ASKED.text,
+                OwnerRow.link_id,
             )
             .join(_ASKED, _ASKED.id == MessageRow.parent_id)
             .where(ReplayItemRow.set_id == set_id, ReplayItemRow.number > after)
@@ -64,7 +80,8 @@ class ReplayResultVerbs(ReplayRunVerbs):
         given = _given(connection, runs, [row.number for row in rows])
         stored = _replies(connection, [row.message_id for row in rows])
         again = _replies(connection, [one.reply_id for one in given.values() if one.reply_id])
-        return [
+        links = list(dict.fromkeys(row.link_id for row in rows if row.link_id is not None))
+        return links, [
             ReplayItem(
                 number=row.number,
                 conversation_id=row.conversation_id,
