@@ -20,6 +20,7 @@ from webchat.store.judgements.reviewed_items import (
     find_given,
     find_item,
     has_something,
+    may_reserve,
     release,
     release_gone,
     reserve,
@@ -54,7 +55,9 @@ class QueueReviewVerbs(QueueVerbs):
         them, or the rest is reserved for others. A tester's is logged like an operator's look at their chats.
         Raises NotFound for a queue that is closed or not theirs."""
         passed: list[str] = []
-        while item_id := self.in_turn(self._reserve, reviewer, queue_id, passed):
+        while item_id := self._find_item(reviewer, queue_id, passed):
+            if not self.in_turn(self._reserve, reviewer, queue_id, item_id):
+                continue  # somebody else has it since a moment ago
             found = self._task(reviewer, item_id)
             if found is not None:
                 task, link_id = found
@@ -66,17 +69,22 @@ class QueueReviewVerbs(QueueVerbs):
             passed.append(item_id)
         return None
 
-    @writes
-    def _reserve(
+    @reads
+    def _find_item(
         self, connection: Connection, reviewer: str, queue_id: str, passed: Sequence[str]
     ) -> str | None:
+        queue = _own_queue(connection, reviewer, queue_id)
+        return find_item(connection, queue, reviewer, database_time(connection), passed)
+
+    @writes
+    def _reserve(self, connection: Connection, reviewer: str, queue_id: str, item_id: str) -> bool:
         queue = _own_queue(connection, reviewer, queue_id, lock=True)
         release_gone(connection, queue, reviewer)
         moment = database_time(connection)
-        item_id = find_item(connection, queue, reviewer, moment, passed)
-        if item_id is not None:
+        free = may_reserve(connection, queue, reviewer, moment, item_id)
+        if free:
             reserve(connection, queue, item_id, reviewer, moment + RESERVED)
-        return item_id
+        return free
 
     @reads
     def _task(

@@ -48,30 +48,43 @@ def database_time(connection: Connection) -> datetime:
 def find_item(
     connection: Connection, queue: Row[Any], reviewer: str, moment: datetime, passed: Sequence[str]
 ) -> str | None:
-    """The id of the item a reviewer is given: the one they have, or else the oldest that lacks reviews.
-    passed: ids of items that can't be shown."""
+    """The id of the item a reviewer is given: the one they have, or else the oldest of those that lack the
+    fewest reviews. passed: ids of items that can't be shown."""
+    room = (QueueItemRow.id.not_in(passed), _has_room(queue, reviewer, moment))
+    held = list(connection.scalars(_held(queue, reviewer)))
+    query = _ids().where(*room).order_by(QueueItemRow.id).limit(1)
+    if found := connection.scalar(query.where(QueueItemRow.id.in_(held))):
+        return str(found)
+    free = (*room, ~exists().where(*_of(reviewer)))
+    return _first(connection, queue, reviewer, *free)
+
+
+def may_reserve(
+    connection: Connection, queue: Row[Any], reviewer: str, moment: datetime, item_id: str
+) -> bool:
+    """Whether an item is still the reviewer's, or free."""
+    query = _ids().where(QueueItemRow.id == item_id, _has_room(queue, reviewer, moment))
     theirs = exists().where(*_of(reviewer), ReviewRow.verdict == OPEN)
-    query = (
-        _items()
-        .with_only_columns(QueueItemRow.id)
-        .where(
-            QueueItemRow.queue_id == queue.id,
-            QueueItemRow.id.not_in(passed),
-            _has_room(queue, reviewer, moment),
-        )
-        .order_by(QueueItemRow.id)
-        .limit(1)
-    )
-    held: str | None = connection.scalar(query.where(theirs))
-    free = (*_wants(queue, reviewer), ~exists().where(*_of(reviewer)))
-    return held or connection.scalar(query.where(*free))
+    free = and_(*_wants(queue, reviewer), ~exists().where(*_of(reviewer)))
+    return connection.scalar(query.where(or_(theirs, free))) is not None
 
 
 def has_something(connection: Connection, queue: Row[Any], reviewer: str) -> bool:
     """Whether a queue has an item for a reviewer, which others may have reserved."""
     done = exists().where(*_of(reviewer), ReviewRow.verdict != OPEN)
-    query = _items().with_only_columns(QueueItemRow.id).where(QueueItemRow.queue_id == queue.id, ~done)
-    return connection.scalar(query.where(*_wants(queue, reviewer)).limit(1)) is not None
+    return _first(connection, queue, reviewer, ~done) is not None
+
+
+def _first(
+    connection: Connection, queue: Row[Any], reviewer: str, *wanted: ColumnElement[bool]
+) -> str | None:
+    """The items of each number of reviews are in the order of their index, which ends at the first."""
+    query = _ids().where(QueueItemRow.queue_id == queue.id, *_wants(queue, reviewer), *wanted)
+    for given in reversed(range(queue.reviews)):
+        found = connection.scalar(query.where(QueueItemRow.given == given).order_by(QueueItemRow.id).limit(1))
+        if found is not None:
+            return str(found)
+    return None
 
 
 def find_given(connection: Connection, reviewer: str, item_id: str) -> Row[Any] | None:
@@ -99,15 +112,8 @@ def release(connection: Connection, reviewer: str, item_id: str) -> None:
 
 def release_gone(connection: Connection, queue: Row[Any], reviewer: str) -> None:
     """End the reservations of what was deleted, or whose person agrees no more."""
-    mine = (
-        ReviewRow.reviewer_id == reviewer,
-        ReviewRow.queue_id == queue.id,
-        ReviewRow.verdict == OPEN,
-    )
-    held = list(connection.scalars(select(ReviewRow.item_id).where(*mine)))
-    there = set(
-        connection.scalars(_items().with_only_columns(QueueItemRow.id).where(QueueItemRow.id.in_(held)))
-    )
+    held = list(connection.scalars(_held(queue, reviewer)))
+    there = set(connection.scalars(_ids().where(QueueItemRow.id.in_(held))))
     for item_id in held:
         if item_id not in there:
             release(connection, reviewer, item_id)
@@ -161,6 +167,16 @@ def _items() -> Any:
             QueueItemRow.message_id, ComparisonRow.left_id, ComparisonRow.right_id, ComparisonRow.asked_id
         ),
     )
+
+
+def _ids() -> Any:
+    return _items().with_only_columns(QueueItemRow.id)
+
+
+def _held(queue: Row[Any], reviewer: str) -> Any:
+    """The ids of items that are reserved for a reviewer, or were and can't be shown any more."""
+    mine = (ReviewRow.reviewer_id == reviewer, ReviewRow.queue_id == queue.id, ReviewRow.verdict == OPEN)
+    return select(ReviewRow.item_id).where(*mine)
 
 
 def _of(reviewer: str) -> tuple[ColumnElement[bool], ...]:
