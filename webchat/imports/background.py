@@ -210,20 +210,24 @@ class Imports:
                     values = {"state": "checked"}
                 else:
                     found = await self._importer.bring(
-                        path, job.owner_id, self._telling(job), before=_before(job)
+                        path, job.owner_id, self._telling(job), before=_before(job), job=job.id
                     )
                     values = {"state": "done"}
                 values |= _values(found)
         except Noted as noted:
             values = {"state": "failed", "failure": noted.note.code, "problems": [_dumped("", noted.note)]}
-        except NotFound:
+        except NotFound:  # cancelled, or its owner was removed
+            await asyncio.to_thread(path.unlink, missing_ok=True)
             return
         except Exception:
             _log.exception("an import failed")
             values = {"state": "failed", "failure": "unexpected"}
-        with suppress(NotFound):
+        try:
             await self._store.call(self._store.change_file_import, job.owner_id, job.id, values, (job.state,))
-        if values["state"] != "checked":
+            kept = values["state"] == "checked"
+        except NotFound:
+            kept = False
+        if not kept:
             await asyncio.to_thread(path.unlink, missing_ok=True)
         self._changed(job.owner_id)
 

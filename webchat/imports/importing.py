@@ -88,15 +88,17 @@ class Importer:
         tell: Tell = _nobody,
         *,
         before: Found | None = None,
+        job: str | None = None,
     ) -> Found:
         """Import what can be read of a file. tell: is told after each entry. before: what an earlier call had
-        found when it was cut off. Raises Unreadable, OSError, NotFound for an unknown owner."""
+        found when it was cut off. job: the import in the store. Raises Unreadable, OSError, NotFound for an
+        unknown or removed owner, or once the import was forgotten."""
         context = Context("stored", owner, counts=False)
 
         async def keep(found: Found, one: ImportedConversation) -> None:
             moderated, blocked = await self._moderated(context, one)
             found.counts["blocked"] += blocked
-            done = await self._store.call(self._store.import_conversation, owner, moderated)
+            done = await self._store.call(self._store.import_conversation, owner, moderated, job)
             found.counts[done.outcome] += 1
             found.counts["added"] += done.messages
             if found.first_id is None and done.outcome != "deleted":

@@ -13,16 +13,18 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, and_, insert, not_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webchat.store.database.codec import clean, dump_settings, new_id, now, title_of
 from webchat.store.database.tables import (
     ConversationRow,
     ImportMessageRow,
+    ImportRow,
     ImportSourceRow,
     JudgementRow,
     MessageRow,
+    OwnerRow,
     SearchEntryRow,
     TurnRow,
 )
@@ -71,9 +73,12 @@ class ImportVerbs(Database):
     """Importing conversations."""
 
     @long
-    def import_conversation(self, owner: str, imported: ImportedConversation) -> ImportResult:
+    def import_conversation(
+        self, owner: str, imported: ImportedConversation, job: str | None = None
+    ) -> ImportResult:
         """Write a conversation, or what is new of one that was imported before. Its messages form a tree,
-        parents before children. Raises NotFound for an unknown owner."""
+        parents before children. job: the import it belongs to, if it began in the page. Raises NotFound for
+        an unknown or removed owner, and once the import was cancelled."""
         while True:
             known = self._known_import(owner, imported.product, source_key(imported.source))
             if known is not None and not known.alive:
@@ -82,7 +87,7 @@ class ImportVerbs(Database):
             if known is not None and not plan.new and not known.torn:
                 return ImportResult("unchanged", plan.id)
             try:
-                for _ in self.slices(self._writing(owner, imported, plan)):
+                for _ in self.slices(self._writing(owner, imported, plan, job)):
                     pass
             except _Outrun:
                 continue
@@ -112,9 +117,11 @@ class ImportVerbs(Database):
             raise NotFound("origin")
         return Origin(row.product, row.source, row.at, row.details or {})
 
-    def _writing(self, owner: str, imported: ImportedConversation, plan: _Plan) -> Iterator[Any]:
+    def _writing(
+        self, owner: str, imported: ImportedConversation, plan: _Plan, job: str | None
+    ) -> Iterator[Any]:
         if plan.begins:
-            yield partial(self._begin_import, owner, imported, plan.id)
+            yield partial(self._begin_import, owner, imported, plan.id, job)
         for some in _slices(plan.new):
             yield partial(self._add_imported, owner, plan, rows_of(owner, plan.id, some, plan.ids, imported))
         yield partial(self._end_import, owner, imported, plan)
@@ -146,8 +153,14 @@ class ImportVerbs(Database):
 
     @writes
     def _begin_import(
-        self, connection: Connection, owner: str, imported: ImportedConversation, conversation_id: str
+        self,
+        connection: Connection,
+        owner: str,
+        imported: ImportedConversation,
+        conversation_id: str,
+        job: str | None,
     ) -> None:
+        _check_wanted(connection, owner, job)
         moment = now()
         source = {
             "owner_id": owner,
@@ -237,6 +250,18 @@ def _source(connection: Connection, owner: str, product: str, source: str) -> tu
     if id is None and (product != OURS or row is None):
         return None
     return wanted, row is not None and row.deleted_at is None
+
+
+def _check_wanted(connection: Connection, owner: str, job: str | None) -> None:
+    """Lock the import, or without one its owner, until the conversation is theirs, so that removing a person
+    finds it or keeps it from being written. Raises NotFound."""
+    if job is not None:
+        query = select(ImportRow.id).where(ImportRow.id == job, ImportRow.owner_id == owner)
+    else:
+        removed = and_(OwnerRow.kind == "visitor", OwnerRow.name == "")  # what removal leaves of a person
+        query = select(OwnerRow.id).where(OwnerRow.id == owner, not_(removed))
+    if connection.scalar(query.with_for_update()) is None:
+        raise NotFound("owner" if job is None else "import")
 
 
 def _check_alive(connection: Connection, owner: str, conversation_id: str) -> Row[*tuple[Any, ...]]:

@@ -41,6 +41,7 @@ class RemovalVerbs(PeopleVerbs, PurgeVerbs, TrashVerbs):
         What is cut off midway goes on when it is asked for again; the next purge frees the space.
         """
         self.in_turn(self.set_disabled, owner, True, spare_last=spare_last)
+        self.in_turn(self._stop_imports, owner)
         deletion = self.delete_conversations(owner, for_good=True)
         while templates := self._personal_templates(owner):
             self.in_turn(self._discard_templates, templates)
@@ -52,7 +53,13 @@ class RemovalVerbs(PeopleVerbs, PurgeVerbs, TrashVerbs):
         last = self.delete_conversations(owner, for_good=True)  # begun by a request that was under way
         if not self.closing:
             self.in_turn(self._forget_person, owner)
+            self.delete_conversations(owner, for_good=True)  # imported by a command until just now
         return Deletion(deletion.conversations + last.conversations, deletion.running or last.running)
+
+    @writes
+    def _stop_imports(self, connection: Connection, owner: str) -> None:
+        """An import that finds itself forgotten writes no further conversation."""
+        connection.execute(delete(ImportRow).where(ImportRow.owner_id == owner))
 
     @writes
     def _forget_reviews(self, connection: Connection, owner: str) -> int:
