@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from backends.types import Message, Part, Request, TextPart
+from webchat.moderation.beside import checked_beside
 from webchat.moderation.filters import Chain, Closing, Moderator, whole
 from webchat.moderation.gate import OPEN, Gate, Prepared
-from webchat.moderation.guarded import LONG, Guarded, is_inline
+from webchat.moderation.guarded import Guarded, is_inline
 from webchat.moderation.reply import ReplyGate
 from webchat.moderation.surroundings import Surroundings
 from webchat.moderation.verdicts import PROFILE_MISSING, Blocked, Context, Finding, Passed, Verdict
@@ -19,6 +20,12 @@ from webchat.moderation.workers import Apart, LongLooks
 
 SEAM = 8400
 """Characters of a reply that is continued which are read again: more than any rule's window."""
+
+SOME = 1000
+"""Characters that are read before others have their turn: of the slower rules, some milliseconds."""
+
+LOOK = 100
+"""Characters that could be read in the time that it takes to begin."""
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +82,7 @@ class Moderation:
         self._record = record
         self._keeps_content = keeps_content
         self._long = LongLooks()
+        self._read = 0
 
     @property
     def every(self) -> tuple[Moderator, ...]:
@@ -90,29 +98,39 @@ class Moderation:
 
     async def review(self, context: Context, text: str) -> str:
         """The whole text as changed by the moderators of this stage. Raises `Blocked`."""
-        return await _whole_or_blocked(self._links(context), text)
+        passed = await _whole_or_blocked(self._links(context, _Seam(silent=context.trial)), text)
+        await self._others_turn(len(text))
+        return passed
 
     async def prepare(self, context: Context, request: Request) -> Prepared:
-        """What the model may be sent, each message a text of its own at the stage `prompt`, and a gate for
-        its reply. Raises `Blocked`."""
+        """What the model may be sent, each message a text of its own at the stage `prompt`, all others
+        together, and a gate for its reply. Raises `Blocked`."""
         asking = replace(context, stage="prompt")
         if self._acting(asking):
             request = replace(request, messages=await self._all_sent(asking, request.messages))
+
+            async def check(text: str, silent: bool) -> str:
+                return await self.review(replace(asking, trial=asking.trial or silent), text)
+
+            request = await checked_beside(request, check)
         asked = _asked(request.messages, continues=bool(context.so_far))
         return Prepared(request, await self._gate(replace(context, stage="output", asked=asked)))
 
     async def _all_sent(self, context: Context, messages: Sequence[Message]) -> tuple[Message, ...]:
         """Messages as the moderators leave them. Raises `Blocked`."""
         sent: list[Message] = []
-        read = 0
         for message in messages:
             sent.append(await self._sent(context, message))
-            read += len(message.text)
-            if read >= LONG:
-                # A look need not wait for anything, and a path may be long: others have their turn.
-                read = 0
-                await asyncio.sleep(0)
+            await self._others_turn(len(message.text))
         return tuple(sent)
+
+    async def _others_turn(self, chars: int) -> None:
+        """Let others have theirs after each few looks: a look need not wait for anything, and whoever asks
+        for one may ask for thousands."""
+        self._read += chars + LOOK
+        if self._read >= SOME:
+            self._read = 0
+            await asyncio.sleep(0)
 
     async def _sent(self, context: Context, message: Message) -> Message:
         """A message as the moderators leave it; a text in parts is one text. Raises `Blocked`."""

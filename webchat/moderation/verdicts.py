@@ -111,6 +111,15 @@ PROFILE_MISSING = Verdict(
 """Of every text that a profile applies to which the rules file does not define."""
 
 
+def fixed(place: str) -> Verdict:
+    """Something in a field of a program's request had to be changed, which cannot be: others refer to it."""
+    return Verdict(
+        "unchangeable",
+        f"{place} contains something that would have to be replaced, and this field cannot be changed.",
+        "Change it, and send the request again.",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """Returned by a filter that refuses the text. before: what may still be released before the refused

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from backends.types import Message, Part, Request, TextPart
+from backends.texts import texts_of, with_texts
+from backends.types import Request
 from webchat.privacy.keeping import Keep
 from webchat.privacy.placeholders import KIND_OF, Finder, Masked, Placeholders, mask, name_of
 from webchat.privacy.restoring import ReplyRestorer
@@ -65,10 +66,11 @@ class Masking:
         self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
 
     async def hide(self, owner: str, conversation_id: str | None, request: Request) -> Hidden:
-        """The request with placeholders, and how to restore their values."""
-        texts = [*_texts(request)]
+        """The request with placeholders, and how to restore their values. Raises `Unchangeable` for personal
+        data in a name."""
+        texts = _texts(request)
         masked, values = await self._masked(owner, conversation_id, texts)
-        request = _with_texts(request, masked.texts)
+        request = with_texts(request, masked.texts)
         if not values:
             return Hidden(request)
         hidden = dict(zip(texts, masked.texts, strict=True))
@@ -144,8 +146,8 @@ def _provenance(masked: Masked) -> dict[str, Any]:
 
 
 def masked_once(request: Request, finder: Finder) -> Request:
-    """The request with placeholders that are never restored."""
-    return _with_texts(request, mask([*_texts(request)], Placeholders(), finder).texts)
+    """The request with placeholders that are never restored. Raises `Unchangeable`."""
+    return with_texts(request, mask(_texts(request), Placeholders(), finder).texts)
 
 
 def mask_texts(texts: Sequence[str], finder: Finder) -> Sequence[str]:
@@ -153,33 +155,8 @@ def mask_texts(texts: Sequence[str], finder: Finder) -> Sequence[str]:
     return mask(texts, Placeholders(), finder).texts
 
 
-def _texts(request: Request) -> Iterator[str]:
-    """Every text of a request, in order; of tools what the program says of them."""
-    for message in request.messages:
-        if isinstance(message.content, str):
-            yield message.content
-        else:
-            yield from (part.text for part in message.content if isinstance(part, TextPart))
-        yield from (call.arguments for call in message.tool_calls)
-    yield from (tool.description for tool in request.options.tools)
-
-
-def _with_texts(request: Request, texts: Sequence[str]) -> Request:
-    """The request with other texts, in the same order."""
-    coming = iter(texts)
-    messages: list[Message] = []
-    for message in request.messages:
-        content: str | tuple[Part, ...]
-        if isinstance(message.content, str):
-            content = next(coming)
-        else:
-            content = tuple(
-                TextPart(next(coming)) if isinstance(part, TextPart) else part for part in message.content
-            )
-        calls = tuple(replace(call, arguments=next(coming)) for call in message.tool_calls)
-        messages.append(replace(message, content=content, tool_calls=calls))
-    tools = tuple(replace(tool, description=next(coming)) for tool in request.options.tools)
-    return replace(request, messages=tuple(messages), options=replace(request.options, tools=tools))
+def _texts(request: Request) -> list[str]:
+    return [text.text for text in texts_of(request)]
 
 
 def _hidden(

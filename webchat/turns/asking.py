@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import partial
 from random import SystemRandom
 
-from backends.types import Message as Given
+from backends.types import Request as Asked
 from backends.types import Sampling
 from webchat.models import Models
 from webchat.moderation import Context
@@ -158,8 +158,9 @@ class Asking:
             if ask.against is not None and ask.against.paired:
                 ask = await self._paired(party, ask)
             new, continues, model = await self._resolve(party, written, ask)
-            if ask.called is not None:
-                begun, continues = await self._stored_call(party, written, ask.called, new)
+            called = ask.called
+            if called is not None:
+                begun, continues, called = await self._stored_call(party, written, called, new)
             elif ask.against is not None:
                 sides = await self._sides(party, written, ask.against, new, model)
                 begun = await self._stored(party, new, self._store.begin_comparison, *sides)
@@ -168,23 +169,26 @@ class Asking:
         except BaseException:
             written.give_back()
             raise
-        return await self._run(party, ask.client_key, begun, continues, model, ask.called)
+        return await self._run(party, ask.client_key, begun, continues, model, called)
 
     async def _stored_call(
         self, party: Party, written: Context, called: Called, new: NewTurn
-    ) -> tuple[BegunTurn, Message | None]:
+    ) -> tuple[BegunTurn, Message | None, Called]:
         """Review and store what a program brought along: a person may have written any of it. Returns what
-        was begun, and the message to continue. Raises `MessageBlocked`, `StoreError`."""
-        path: list[Given] = []
-        for number, message in enumerate(called.path, 1):
-            context = written if number == len(called.path) else replace(written, counts=False)
-            path.append(replace(message, content=await self._review.text(context, message.text)))
+        was begun, the message to continue, and the call as reviewed. Raises `MessageBlocked`,
+        `StoreError`."""
+        settings = new.settings or ConversationSettings()
+        asked = await self._review.call(
+            written, Asked(called.path, settings.sampling, options=called.options)
+        )
+        called = replace(called, path=asked.messages, options=asked.options)
+        new = replace(new, settings=replace(settings, sampling=asked.sampling))
         begin = partial(self._store.begin_call, stored=called.stored)
-        begun = await self._stored(party, new, begin, path)
+        begun = await self._stored(party, new, begin, called.path)
         reply = begun.reply
         if reply.continues is None:
-            return begun, None
-        return begun, replace(reply, id=reply.continues, continues=None, state="complete")
+            return begun, None, called
+        return begun, replace(reply, id=reply.continues, continues=None, state="complete"), called
 
     async def _stored(
         self, party: Party, new: NewTurn, begins: Callable[..., BegunTurn], *more: object

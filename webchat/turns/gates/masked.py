@@ -9,8 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from backends.texts import Unchangeable
 from backends.types import ReasoningDelta, Request, TextDelta
-from webchat.moderation import Context, Gate, GateFactory, Piece, Pieces, Prepared, Released, Verdict
+from webchat.moderation import (
+    Blocked,
+    Context,
+    Gate,
+    GateFactory,
+    Piece,
+    Pieces,
+    Prepared,
+    Released,
+    Verdict,
+)
+from webchat.moderation.verdicts import fixed
 from webchat.privacy import Masking
 from webchat.privacy.restoring import ReplyRestorer
 
@@ -33,7 +45,10 @@ class MaskedGates:
         """The request with placeholders, and a gate that restores their values. Raises `Blocked`."""
         if not (self._always or context.remote):
             return await self._inner.prepare(context, request)
-        hidden = await self._masking.hide(context.owner, context.conversation_id, request)
+        try:
+            hidden = await self._masking.hide(context.owner, context.conversation_id, request)
+        except Unchangeable as error:
+            raise Blocked(fixed(error.place)) from None
         prepared = await self._inner.prepare(context, hidden.request)
         if hidden.restorer is None:
             return prepared

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
-from backends.types import InputValue
+from backends.types import InputValue, Message, Request
 from webchat.models import Models
 from webchat.moderation import Blocked, Context, GateFactory
+from webchat.moderation.beside import checked_beside
 from webchat.moderation.verdicts import PROFILE_MISSING
 from webchat.store.database.codec import clean
 from webchat.store.records import ConversationSettings
@@ -23,14 +26,22 @@ class Review:
 
     async def text(self, context: Context, text: str) -> str:
         """A text in the form in which it may be stored."""
-        try:
+        with _refusing(context):
             return await self._gates.review(context, clean(text))
-        except Blocked as blocked:
-            context.give_back()
-            verdict = blocked.verdict
-            if verdict == PROFILE_MISSING:
-                raise ProfileMissing from None
-            raise MessageBlocked(verdict.sentence, cure=verdict.cure, params=verdict.params) from blocked
+
+    async def call(self, context: Context, request: Request) -> Request:
+        """All that a program brings along, in the form in which it may be stored; the last message counts."""
+        others = replace(context, counts=False)
+        messages: list[Message] = []
+        for number, message in enumerate(request.messages, 1):
+            one = context if number == len(request.messages) else others
+            messages.append(replace(message, content=await self.text(one, message.text)))
+
+        async def check(text: str, silent: bool) -> str:
+            return await self._gates.review(replace(others, trial=silent), clean(text))
+
+        with _refusing(context):
+            return await checked_beside(replace(request, messages=tuple(messages)), check)
 
     async def inputs(
         self, context: Context, settings: ConversationSettings, before: ConversationSettings | None
@@ -70,3 +81,15 @@ class Review:
                 return settings
         reviewed = await self.text(context, settings.system_prompt)
         return replace(settings, system_prompt=reviewed, persona=None)
+
+
+@contextmanager
+def _refusing(context: Context) -> Iterator[None]:
+    try:
+        yield
+    except Blocked as blocked:
+        context.give_back()
+        verdict = blocked.verdict
+        if verdict == PROFILE_MISSING:
+            raise ProfileMissing from None
+        raise MessageBlocked(verdict.sentence, cure=verdict.cure, params=verdict.params) from blocked
