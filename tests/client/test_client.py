@@ -20,9 +20,38 @@ from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.api.wire.conversations import ConversationBody, SettingsBody
 from webchat.api.wire.judgements import JudgementBody
 from webchat.api.wire.turns import Delta, Done
-from webchat.client import AsyncClient, Client, Refused, Unreachable
+from webchat.client import AsyncClient, Client, ClientError, Refused, Unreachable
 from webchat.client.calls import send
 from webchat.client.events import Reading
+
+STRANGE = "a\u2028b\u2029c\x85d\r e 你好"
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_no_character_of_a_model_ends_a_line_wherever_the_bytes_are_cut(end: bytes) -> None:
+    said = Delta(message_id="m", seq=1, kind="text", text=STRANGE).model_dump_json().encode()
+    stream = b"".join(line + end for line in (b"retry: 1000", b"event: delta", b"data: " + said, b""))
+    for cut in range(len(stream) + 1):
+        reading = Reading("m")
+        found = [event for part in (stream[:cut], stream[cut:]) for event in reading.feed(part)]
+        assert [one.text for one in found if isinstance(one, Delta)] == [STRANGE]
+
+
+def test_an_event_that_cannot_be_read_is_an_error_of_the_client() -> None:
+    with pytest.raises(ClientError):
+        list(Reading("m").feed(b"event: delta\ndata: {\n\n"))
+
+
+def test_a_deletion_whose_answer_was_lost_is_done() -> None:
+    answers = [503, 404, 404]
+
+    def handle(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(answers.pop(0))
+
+    with Client("http://x", transport=httpx.MockTransport(handle)) as chat:
+        chat.delete("c")
+        with pytest.raises(Refused):
+            chat.delete("never there")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

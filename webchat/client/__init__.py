@@ -10,8 +10,8 @@ later server adds are ignored.
 """
 
 from webchat.client.aio import AsyncClient
-from webchat.client.errors import ClientError, Refused, Unreachable
+from webchat.client.errors import ClientError, InvalidEvent, Refused, Unreachable
 from webchat.client.events import Event
 from webchat.client.sync import Client
 
-__all__ = ["AsyncClient", "Client", "ClientError", "Event", "Refused", "Unreachable"]
+__all__ = ["AsyncClient", "Client", "ClientError", "Event", "InvalidEvent", "Refused", "Unreachable"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -37,7 +37,7 @@ class AsyncClient:
 
     url: its address, with the path under which a proxy serves it. key: an API key; a loopback start needs
     none. patience: seconds for which a server that does not answer is asked again. transport: of httpx, for
-    tests. Use it as a context, or `aclose` it. Its methods raise `Refused` and `Unreachable`.
+    tests. Use it as a context, or `aclose` it. Its methods raise `Refused`, `Unreachable` and `InvalidEvent`.
     """
 
     def __init__(
@@ -99,10 +99,17 @@ class AsyncClient:
 
     async def delete(self, conversation_id: str) -> None:
         """Move a conversation to the trash."""
-        await self._call(calls.delete(conversation_id))
+
+        async def deleted() -> None:
+            return None
+
+        await self._call(calls.delete(conversation_id), deleted)
 
     async def restore(self, conversation_id: str) -> Conversation:
-        return await self._call(calls.restore(conversation_id))
+        async def restored() -> Conversation:
+            return (await self.open(conversation_id)).conversation
+
+        return await self._call(calls.restore(conversation_id), restored)
 
     async def ask(
         self,
@@ -156,9 +163,9 @@ class AsyncClient:
             reading.begin()
             try:
                 async with self._stream(reading.path, {"from": reading.seq}) as answer:
-                    async for line in answer.aiter_lines():
+                    async for data in answer.aiter_bytes():
                         patience.answered()
-                        if (event := reading.line(line)) is not None:
+                        for event in reading.feed(data):
                             yield event
                             if isinstance(event, Done):
                                 return
@@ -212,13 +219,17 @@ class AsyncClient:
             async for piece in answer.aiter_bytes():
                 yield piece
 
-    async def _call(self, call: Call[A]) -> A:
-        patience = Patience(self._patience)
+    async def _call(self, call: Call[A], done: Callable[[], Awaitable[A]] | None = None) -> A:
+        """See `Client._call`."""
+        patience, repeated = Patience(self._patience), False
         while True:
             try:
                 return answered(call, await self._http.request(**call.request))
             except (Refused, httpx.TransportError) as error:
+                if done is not None and repeated and isinstance(error, Refused) and error.status == 404:
+                    return await done()
                 await asyncio.sleep(patience.pause(error))
+                repeated = True
 
     @asynccontextmanager
     async def _stream(self, path: str, params: Mapping[str, Any]) -> AsyncIterator[httpx.Response]:

@@ -2,7 +2,8 @@
 
 ClientError
 ├── Refused       the server answered with an error
-└── Unreachable   it did not answer, for as long as the client is patient
+├── Unreachable   it did not answer, for as long as the client is patient
+└── InvalidEvent  its stream has an event that this client can't read
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ class Refused(ClientError):
 
 class Unreachable(ClientError):
     """What was sent may have been carried out: the same client key finds it."""
+
+
+class InvalidEvent(ClientError):
+    """The server, or something in front of it, speaks another protocol."""
 
 
 def refusal(answer: httpx.Response) -> Refused:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -37,7 +37,7 @@ class Client:
 
     url: its address, with the path under which a proxy serves it. key: an API key; a loopback start needs
     none. patience: seconds for which a server that does not answer is asked again. transport: of httpx, for
-    tests. Use it as a context, or `close` it. Its methods raise `Refused` and `Unreachable`.
+    tests. Use it as a context, or `close` it. Its methods raise `Refused`, `Unreachable` and `InvalidEvent`.
     """
 
     def __init__(
@@ -98,10 +98,10 @@ class Client:
 
     def delete(self, conversation_id: str) -> None:
         """Move a conversation to the trash."""
-        self._call(calls.delete(conversation_id))
+        self._call(calls.delete(conversation_id), lambda: None)
 
     def restore(self, conversation_id: str) -> Conversation:
-        return self._call(calls.restore(conversation_id))
+        return self._call(calls.restore(conversation_id), lambda: self.open(conversation_id).conversation)
 
     def ask(
         self,
@@ -152,9 +152,9 @@ class Client:
             reading.begin()
             try:
                 with self._stream(reading.path, {"from": reading.seq}) as answer:
-                    for line in answer.iter_lines():
+                    for data in answer.iter_bytes():
                         patience.answered()
-                        if (event := reading.line(line)) is not None:
+                        for event in reading.feed(data):
                             yield event
                             if isinstance(event, Done):
                                 return
@@ -205,13 +205,18 @@ class Client:
         with self._stream(call.path, call.params) as answer:
             yield from answer.iter_bytes()
 
-    def _call(self, call: Call[A]) -> A:
-        patience = Patience(self._patience)
+    def _call(self, call: Call[A], done: Callable[[], A] | None = None) -> A:
+        """done: the result where a repeated request finds nothing, since the first one was carried out though
+        its answer was lost."""
+        patience, repeated = Patience(self._patience), False
         while True:
             try:
                 return answered(call, self._http.request(**call.request))
             except (Refused, httpx.TransportError) as error:
+                if done is not None and repeated and isinstance(error, Refused) and error.status == 404:
+                    return done()
                 time.sleep(patience.pause(error))
+                repeated = True
 
     @contextmanager
     def _stream(self, path: str, params: Mapping[str, Any]) -> Iterator[httpx.Response]:
