@@ -375,7 +375,7 @@ def routes(services: Services) -> list[BaseRoute]:
             if row.work is not None:
                 handler = in_its_place(handler, slots[row.work], leaves=row.work in LEAVING)
             made.append(Route(row.path, answering(handler), methods=[row.method]))
-    made += v1_routes(services)
+    made += v1_routes(services, slots["trial"])
     # Whatever else is asked for under /api is answered here, in JSON, and never reaches Gradio.
     made.append(Route("/api/{rest:path}", answering(_nothing), methods=_EVERY_METHOD))
     return made

@@ -93,6 +93,9 @@ async def test_moderations_say_what_the_rules_find(make_site: MakeSite) -> None:
         results = answer.json()["results"]
         assert [one["flagged"] for one in results] == [False, True, False]
         assert [sorted(one["categories"]) for one in results] == [[], ["house"], ["phones"]]
+        refused = await site.client(site.guest()[0]).post("/v1/moderations", json={"input": given})
+        assert refused.status_code == 403
+        assert refused.json()["error"]["message"] == "Guests of a link can't use moderations."
 
 
 def told(*tokens: str) -> list[TextDelta | Logprobs]:

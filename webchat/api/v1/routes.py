@@ -22,6 +22,8 @@ from webchat.api.v1.reading import parsed
 from webchat.api.v1.replies import Reply
 from webchat.api.v1.runner import Runner
 from webchat.api.v1.streaming import Writer, streamed, whole
+from webchat.api.work import in_its_place
+from webchat.slots import Slots
 
 LOOK_SECONDS = 0.5
 """How long the list of models waits for endpoints to refresh theirs."""
@@ -64,6 +66,9 @@ class V1:
     async def moderations(self, request: Request) -> ASGIApp:
         """What this server's rules say of texts."""
         owner = owner_of(request)
+        if owner.kind == "guest":
+            # Its rules would be theirs to probe, outside the limits of the link.
+            raise ApiError(403, "not_for_guests", "Guests of a link can't use moderations.")
         texts = moderations.texts_of(parsed(await request.body()), self._services.message_chars)
         return _json(await moderations.judged(self._services, owner, texts))
 
@@ -114,15 +119,15 @@ class V1:
         return await (streamed(run, writer) if call.streams else whole(request, run, answer))
 
 
-def v1_routes(services: Services) -> list[BaseRoute]:
-    """For `webchat.api.routes`. Errors get their form in `edge`."""
+def v1_routes(services: Services, trials: Slots) -> list[BaseRoute]:
+    """For `webchat.api.routes`. trials: slots for trying rules on texts. Errors get their form in `edge`."""
     handlers = V1(services)
     rows: tuple[tuple[str, str, Handler], ...] = (
         ("POST", "/v1/chat/completions", handlers.chat),
         ("POST", "/v1/completions", handlers.completions),
         ("POST", "/v1/embeddings", handlers.embeddings),
         ("POST", "/v1/messages", handlers.messages),
-        ("POST", "/v1/moderations", handlers.moderations),
+        ("POST", "/v1/moderations", in_its_place(handlers.moderations, trials, leaves=True)),
         ("POST", "/v1/responses", handlers.responses),
         ("GET", "/v1/models", handlers.models),
         ("GET", "/v1/models/{id:path}", handlers.model),
