@@ -80,11 +80,11 @@ async def streamed(run: Run, make: Callable[[Reply], Writer]) -> ASGIApp:
 async def _pieces(run: Run, make: Callable[[Reply], Writer], ignored: list[str]) -> AsyncGenerator[bytes]:
     """ignored: filled with what the header is to name, before the first piece."""
     begun = False
-    async with run as running, aclosing(running.events) as events:
+    async with run as running, aclosing(running.events) as events, aclosing(_paced(events)) as paced:
         ignored += running.ignored
         reply = running.reply
         writer = make(reply)
-        async for event in _paced(events):
+        async for event in paced:
             if event is None:
                 yield WAITING if begun else writer.begin()
                 begun = True
@@ -115,7 +115,7 @@ def _written(reply: Reply, writer: Writer, event: Delta | Done) -> bytes:
             return b""
 
 
-async def _paced(events: AsyncGenerator[TurnEvent]) -> AsyncIterator[TurnEvent | None]:
+async def _paced(events: AsyncGenerator[TurnEvent]) -> AsyncGenerator[TurnEvent | None]:
     """The events; `None` where the first of a reply take long."""
     coming = asyncio.ensure_future(anext(events, None))
     try:
