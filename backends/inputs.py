@@ -60,7 +60,7 @@ class Input:
     def _number(self, value: InputValue) -> InputValue:
         if value is None and self.default is None:
             return None
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not isinstance(value, int | float) or not self._within(value):
             raise ValueError(self._range())
         if self.integer:
@@ -68,6 +68,11 @@ class Input:
         return value
 
     def _within(self, value: float) -> bool:
+        try:
+            if not math.isfinite(value):
+                return False
+        except OverflowError:  # a whole number beyond all floats
+            return False
         low = self.minimum is None or value >= self.minimum
         high = self.maximum is None or value <= self.maximum
         return low and high and (not self.integer or value == int(value))

@@ -398,3 +398,8 @@ def test_a_function_is_found_in_the_current_folder(tmp_path: Path, monkeypatch: 
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, logger="backends.function")
+
+
+def test_a_number_beyond_all_floats_is_refused_by_what_is_allowed() -> None:
+    with pytest.raises(ValueError, match="a number"):
+        Input("n", "n", "number").checked(10**400)
