@@ -470,7 +470,7 @@ provenance ratings_by_link search template template_version template_versions th
 guests_with_replies pack_inspection
 comparison pair_votes votes
 branch list_shares share shared_messages shared_media
-import_known origin file_import list_file_imports unfinished_file_imports
+import_known origin file_import list_file_imports unfinished_file_imports import_files
 """
 READS = frozenset(_READS.split())
 

@@ -11,7 +11,9 @@ import pytest
 
 from tests.api.conftest import Site
 from tests.imports.samples import chatgpt, zipped
-from webchat.imports.background import MOST_UNFINISHED, Imports
+from webchat.imports import background
+from webchat.imports.background import Imports
+from webchat.store.imports.jobs import MOST_UNFINISHED
 
 BYTES = {"content-type": "application/octet-stream"}
 
@@ -118,10 +120,40 @@ async def test_limits_hold_before_anything_is_sent(site: Site) -> None:
     client = site.client(site.visitor())
     large = await client.post("/api/imports", json={"name": "x", "size": 300 << 20})
     assert (large.status_code, large.json()["error"]["code"]) == (413, "import_too_large")
-    for _ in range(MOST_UNFINISHED):
-        assert (await client.post("/api/imports", json={"name": "x", "size": 9})).status_code == 201
+    begun = [client.post("/api/imports", json={"name": "x", "size": 9}) for _ in range(20)]
+    answers = [answer.status_code for answer in await asyncio.gather(*begun)]
+    assert answers.count(201) == MOST_UNFINISHED
     another = await client.post("/api/imports", json={"name": "x", "size": 9})
     assert (another.status_code, another.json()["error"]["code"]) == (409, "imports_unfinished")
     guest = site.client(site.guest()[0])
     refused = await guest.post("/api/imports", json={"name": "x", "size": 9})
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "import_not_allowed")
+
+
+async def test_a_piece_the_disk_has_no_room_for_is_refused(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = site.client(site.visitor())
+    job = (await client.post("/api/imports", json={"name": "x", "size": 9})).json()
+    monkeypatch.setattr(background, "SPARE", 1 << 62)
+    refused = await client.put(f"/api/imports/{job['id']}/data", content=b"piece", headers=BYTES)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (507, "import_no_room")
+    assert not any(tmp_path.glob("imports/*"))  # noqa: ASYNC240
+
+
+async def test_a_file_without_an_import_is_removed_at_the_next_start(site: Site) -> None:
+    client = site.client(site.visitor())
+    kept, lost = [(await client.post("/api/imports", json={"name": "x", "size": 9})).json() for _ in "ab"]
+    for job in (kept, lost):
+        await client.put(f"/api/imports/{job['id']}/data", content=b"piece", headers=BYTES)
+    imports = site.services.imports
+    assert imports is not None
+    path = imports._path(lost["id"])
+    await client.delete(f"/api/imports/{lost['id']}")
+    imports._write(lost["id"], 0, b"piece")
+    again = Imports(site.store, imports._importer, imports._folder, lambda _: None)
+    await again.open()
+    while path.exists():  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    await again.aclose()
+    assert imports._path(kept["id"]).exists()

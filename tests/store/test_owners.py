@@ -304,6 +304,7 @@ OF_IMPORTS = {
     # what the server does for all owners
     "unfinished_file_imports",
     "trim_file_imports",
+    "import_files",
 }
 # Of a program's call, in `test_calls.py`.
 OF_CALLS = {"erase_call"}

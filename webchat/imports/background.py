@@ -34,9 +34,6 @@ MOST_BYTES = 8 << 30
 MOST_OF_VISITORS = 256 << 20
 """Of a file of somebody who did not sign in."""
 
-MOST_UNFINISHED = 5
-"""Files per person that are on the server."""
-
 SPARE = 2 << 30
 """Bytes that stay free on the disk."""
 
@@ -95,19 +92,22 @@ class Imports:
         while True:
             try:
                 await self._store.call(self._store.trim_file_imports, datetime.now(UTC) - KEPT)
-                await asyncio.to_thread(self._remove_strays)
+                await self._remove_strays()
             except Exception:
                 _log.exception("forgetting idle imports failed; will retry")
             await asyncio.sleep(TRIM_EVERY.total_seconds())
 
-    def _remove_strays(self) -> None:
-        for path in self._folder.glob("*.part"):
-            with suppress(OSError):
-                if time.time() - path.stat().st_mtime > 2 * KEPT.total_seconds():
-                    path.unlink()
+    async def _remove_strays(self) -> None:
+        """Files are listed before the imports: an import is there before its file."""
+        files = await asyncio.to_thread(lambda: list(self._folder.glob("*.part")))
+        needed = await self._store.call(self._store.import_files)
+        for path in files:
+            if path.stem not in needed:
+                with suppress(OSError):
+                    await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def begin(self, owner: Owner, name: str, size: int) -> ImportJob:
-        """An import whose file comes in pieces. Raises ImportRefused."""
+        """An import whose file comes in pieces. Raises ImportRefused, TooManyImports."""
         most = MOST_OF_VISITORS if owner.kind in ("visitor", "guest") else MOST_BYTES
         if size > most:
             raise ImportRefused(
@@ -117,23 +117,15 @@ class Imports:
                 "Ask the operator to import it with webchat import.",
                 {"mb": most >> 20},
             )
-        jobs = await self._store.call(self._store.list_file_imports, owner.id)
-        if (
-            sum(job.state in ("uploading", "checking", "checked", "importing") for job in jobs)
-            >= MOST_UNFINISHED
-        ):
-            raise ImportRefused(
-                409,
-                "imports_unfinished",
-                "Earlier imports of yours are not finished.",
-                "Finish or cancel one of them first.",
-            )
+        await self._check_room(size)
+        return await self._store.call(self._store.begin_file_import, owner.id, name, size)
+
+    async def _check_room(self, size: int) -> None:
         free = await asyncio.to_thread(self._free)
         if free - size < SPARE:
             raise ImportRefused(
                 507, "import_no_room", "The server has no room for this file.", "Contact the administrator."
             )
-        return await self._store.call(self._store.begin_file_import, owner.id, name, size)
 
     def _free(self) -> int:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -141,7 +133,8 @@ class Imports:
 
     async def add(self, owner: Owner, id: str, at: int, piece: bytes) -> ImportJob:
         """Add a piece of the file; with the last one, look through it. at: where it begins; another place
-        than the end of what is there changes nothing, and the answer says where to go on. Raises NotFound."""
+        than the end of what is there changes nothing, and the answer says where to go on. Raises NotFound,
+        ImportRefused."""
         job = await self._store.call(self._store.file_import, owner.id, id)
         if job.state != "uploading" or at != job.received or not piece:
             return job
@@ -149,12 +142,19 @@ class Imports:
             raise ImportRefused(
                 400, "import_longer", "The file has changed since it was chosen.", "Choose it again."
             )
+        await self._check_room(len(piece))
         await asyncio.to_thread(self._write, id, at, piece)
         received = at + len(piece)
         values: dict[str, Any] = {"received": received}
         if received == job.size:
             values["state"] = "checking"
-        job = await self._store.call(self._store.change_file_import, owner.id, id, values, ("uploading",))
+        try:
+            job = await self._store.call(self._store.change_file_import, owner.id, id, values, ("uploading",))
+        except NotFound:
+            await (
+                self._remove_strays()
+            )  # forgotten meanwhile; or the same piece came twice, and the file stays
+            raise
         if job.state == "checking":
             self._work_on(job)
         return job

@@ -26,6 +26,7 @@
     ├── KeyEnded           the API key was revoked or has expired
     ├── KeyTokensUsed      the models have written as much for it today as they may
     ├── TooManyKeys        one person has as many keys as they may
+    ├── TooManyImports     one owner has as many unfinished imports as they may
     ├── ShareTooLong       more than one share can have
     ├── NewerDatabase      a later webchat wrote this database
     ├── DatabaseBusy       another webchat serves this database
@@ -312,6 +313,15 @@ class TooManyKeys(StoreError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"One person can have {limit} API keys at most.", params={"limit": limit})
+
+
+class TooManyImports(StoreError):
+    """Somebody has as many unfinished imports as one owner can have."""
+
+    code = "imports_unfinished"
+    status = 409
+    message = "Earlier imports of yours are not finished."
+    cure = "Finish or cancel one of them first."
 
 
 class ShareTooLong(StoreError):

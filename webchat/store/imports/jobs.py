@@ -6,16 +6,21 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from webchat.store.database.codec import clean, new_id, now
-from webchat.store.database.tables import ImportRow
+from webchat.store.database.tables import ImportRow, OwnerRow
 from webchat.store.database.transactions import Database, reads, writes
-from webchat.store.errors import NotFound
+from webchat.store.errors import NotFound, TooManyImports
 from webchat.store.import_records import ImportJob, ImportState
 
 MOST_LISTED = 20
+
+MOST_UNFINISHED = 5
+"""Files per person that are on the server."""
+
+_UNFINISHED = ("uploading", "checking", "checked", "importing")
+"""The states in which there is a file."""
 
 
 class ImportJobVerbs(Database):
@@ -23,7 +28,14 @@ class ImportJobVerbs(Database):
 
     @writes
     def begin_file_import(self, connection: Connection, owner: str, name: str, size: int) -> ImportJob:
-        """An import whose file is still to come. size: in bytes. Raises NotFound for an unknown owner."""
+        """An import whose file is still to come. size: in bytes. Raises NotFound for an unknown owner, and
+        TooManyImports."""
+        if connection.scalar(select(OwnerRow.id).where(OwnerRow.id == owner).with_for_update()) is None:
+            raise NotFound("owner")
+        unfinished = (ImportRow.owner_id == owner, ImportRow.state.in_(_UNFINISHED))
+        count = connection.scalar(select(func.count()).select_from(ImportRow).where(*unfinished))
+        if (count or 0) >= MOST_UNFINISHED:
+            raise TooManyImports
         moment = now()
         values: dict[str, Any] = {
             "id": new_id(),
@@ -40,10 +52,7 @@ class ImportJobVerbs(Database):
             "created_at": moment,
             "changed_at": moment,
         }
-        try:
-            connection.execute(insert(ImportRow), values)
-        except IntegrityError as error:
-            raise NotFound("owner") from error
+        connection.execute(insert(ImportRow), values)
         return _own(connection, owner, values["id"])
 
     @reads
@@ -89,6 +98,11 @@ class ImportJobVerbs(Database):
         """All that the server was working on when it ended, oldest first."""
         query = _query().where(ImportRow.state.in_(("checking", "importing")))
         return [_job(row) for row in connection.execute(query.order_by(ImportRow.created_at, ImportRow.id))]
+
+    @reads
+    def import_files(self, connection: Connection) -> frozenset[str]:
+        """The ids of all imports whose file is needed."""
+        return frozenset(connection.scalars(select(ImportRow.id).where(ImportRow.state.in_(_UNFINISHED))))
 
     @writes
     def trim_file_imports(self, connection: Connection, before: datetime) -> list[str]:
