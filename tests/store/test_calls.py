@@ -114,3 +114,14 @@ def test_a_last_message_of_the_assistant_is_continued(store: Store, talk: Talk) 
 def test_nobody_unknown_calls(store: Store) -> None:
     with pytest.raises(NotFound):
         call(Talk(store, "nobody"))
+
+
+def test_the_words_of_a_long_stored_call_come_after_it(
+    store: Store, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(store, "index_soon", lambda: asked.append("soon"))
+    begun = call(talk, stored=True, path=[Message("user", f"zebra {number}") for number in range(100)])
+    assert (talk.found("zebra 77"), asked) == ([], ["soon"])
+    store.index_owed()
+    assert talk.found("zebra 77") == [begun.conversation.id]

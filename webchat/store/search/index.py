@@ -193,8 +193,13 @@ def take_part(connection: Connection, number: int, part: int) -> None:
     connection.execute(last.values(parts=part - 1, owed=part))
 
 
+def owe(connection: Connection) -> None:
+    """Tell that words of entries that were added on this connection are owed; see `owing`."""
+    connection.info[_OWING] = True
+
+
 def owing(connection: Connection) -> bool:
-    """Whether what was done on this connection since this was last asked left words of long texts owed."""
+    """Whether what was done on this connection since this was last asked left words of texts owed."""
     return connection.info.pop(_OWING, None) is not None
 
 
@@ -309,6 +314,6 @@ def _put(connection: Connection, number: int, words: str | None) -> None:
     """Put what `words_for` made of the text of an entry into the index; what it left out is owed."""
     if words is None:
         connection.execute(_OWE, {"entry": number})
-        connection.info[_OWING] = True
+        owe(connection)
     elif words:
         connection.execute(_PUT[connection.dialect.name], _row(number, 0) | {"words": words})

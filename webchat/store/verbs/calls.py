@@ -26,19 +26,24 @@ from webchat.store.database.tables import (
     MediaRow,
     MessageRow,
     PlaceholderRow,
+    SearchEntryRow,
     TurnRow,
 )
 from webchat.store.database.transactions import writes
 from webchat.store.errors import NotFound
 from webchat.store.people.keys import check_tokens
 from webchat.store.records import BegunTurn, ConversationSettings, Message, NewTurn, PathMessage
-from webchat.store.search.index import add_entry
+from webchat.store.search.index import add_entry, comes_in_parts, owe
 from webchat.store.verbs.links import count_turn
 from webchat.store.verbs.tree import conversations_query, messages_by_id
 from webchat.store.verbs.turns import TurnVerbs, open_turn
 
+MOST_AT_ONCE = 20
+"""Messages of a call whose words are put into the search index with them."""
+
 # Built once: building a statement costs several times what running it does.
 _ADD_MESSAGES = insert(MessageRow)
+_ADD_ENTRIES = insert(SearchEntryRow)
 _BY_KEY = conversations_query().where(
     ConversationRow.owner_id == bindparam("owner"), ConversationRow.client_key == bindparam("key")
 )
@@ -102,9 +107,12 @@ class CallVerbs(TurnVerbs):
         reply = _reply(path, rows, new, moment)
         connection.execute(_ADD_MESSAGES, [*rows, reply])
         if stored:
-            add_entry(connection, owner, id, None, title)
-            for row in rows:
-                add_entry(connection, owner, id, row["id"], row["text"])
+            if comes_in_parts(sum(len(row["text"]) for row in rows)) or len(rows) > MOST_AT_ONCE:
+                _owe_words(connection, owner, id, rows)
+            else:
+                add_entry(connection, owner, id, None, title)
+                for row in rows:
+                    add_entry(connection, owner, id, row["id"], row["text"])
         tokens = None
         if new.link_id is not None:
             tokens = count_turn(connection, owner, new.link_id, new.tokens, opens=True)
@@ -133,6 +141,15 @@ class CallVerbs(TurnVerbs):
         can be running."""
         left = update(ConversationRow).where(ConversationRow.deleted_at == FLEETING)
         connection.execute(left.values(deleted_at=DISCARDED))
+
+
+def _owe_words(connection: Connection, owner: str, conversation: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Add the title and the messages to the index. Their words come soon after: those of a long path would
+    hold the writer."""
+    entry = {"owner_id": owner, "conversation_id": conversation, "owed": 1}
+    messages: list[str | None] = [None, *(row["id"] for row in rows)]
+    connection.execute(_ADD_ENTRIES, [{**entry, "message_id": id} for id in messages])
+    owe(connection)
 
 
 def _begun(connection: Connection, owner: str, client_key: str) -> BegunTurn:
