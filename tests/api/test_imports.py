@@ -109,6 +109,47 @@ async def test_a_restart_goes_on_with_the_next_entry(site: Site, tmp_path: Path)
     assert len((await client.get("/api/conversations")).json()["items"]) == 3  # two came before the restart
 
 
+async def test_a_file_that_the_server_died_of_twice_is_not_read_again(site: Site, tmp_path: Path) -> None:
+    owner = site.visitor()
+    client = site.client(owner)
+    path = zipped(tmp_path / "x.zip", {"conversations.json": [chatgpt("a")]})
+    imports = site.services.imports
+    assert imports is not None
+    ends = {}
+    for tries in (1, 2):
+        job = await send(client, path.read_bytes(), 10_000)
+        await until(client, job["id"], "checked")
+        assert site.store.file_import(owner.id, job["id"]).tries == 0
+        site.store.change_file_import(owner.id, job["id"], {"state": "checking", "tries": tries})
+        again = Imports(site.store, imports._importer, imports._folder, lambda _: None)
+        await again.open()
+        ends[tries] = await until(client, job["id"], "checked", "failed")
+        await again.aclose()
+    assert (ends[1]["state"], ends[2]["state"]) == ("checked", "failed")
+    assert ends[2]["failure"] == ends[2]["problems"][0]["code"] == "server_ended"
+
+
+async def test_a_try_counts_only_if_the_server_dies(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = site.visitor()
+    imports = site.services.imports
+    assert imports is not None
+    job = site.store.begin_file_import(owner.id, "x", 1)
+    site.store.change_file_import(owner.id, job.id, {"state": "checking"})
+    reading = asyncio.Event()
+
+    async def endless(*_: object) -> None:
+        reading.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(imports._importer, "check", endless)
+    again = Imports(site.store, imports._importer, imports._folder, lambda _: None)
+    await again.open()
+    await reading.wait()
+    assert site.store.file_import(owner.id, job.id).tries == 1
+    await again.aclose()
+    assert not site.store.file_import(owner.id, job.id).tries
+
+
 async def test_what_is_no_export_fails_in_words(site: Site) -> None:
     client = site.client(site.visitor())
     job = await send(client, b"hello, this is no export")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.growth import MOST, growth
+from tests.imports.samples import zipped
+from webchat.imports import archives, conversations_of, entries, recognising
 from webchat.imports.archives import Files
 from webchat.imports.html_text import markdown_of
 from webchat.imports.readers import chatgpt, openwebui
+from webchat.imports.recognising import Located, Problem
 from webchat.imports.trees import put_right
 
 _UNENDING = {
@@ -73,3 +79,48 @@ def _nodes(shape: str, size: int) -> dict[str, Any]:
         if shape == "hidden":
             nodes[f"h{i}"] = {"parent": f"h{i + 1}"}
     return nodes
+
+
+def test_an_entry_of_countless_values_is_not_parsed() -> None:
+    raw = b"[" + b",".join([b'"000"'] * 4_500_000) + b"]"
+    assert len(raw) < entries.MOST_BYTES
+    first, second = entries.entries(io.BytesIO(b"[" + raw + b',{"ok":1}]'))
+    assert first.problem is not None
+    assert first.problem.code == "too_many_parts"
+    assert second.value == {"ok": 1}
+
+
+_LINE = {"name": "Ada", "is_user": True, "mes": "Hello"}
+_ROW = {"header": "Gemini", "title": "Prompted x", "time": "2024-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(("header", "row"), [([{"chat_metadata": {}}], _LINE), ([], _ROW)])
+def test_rows_that_belong_together_have_one_budget(
+    header: list[Any], row: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recognising, "MOST_GROUPED_MEMORY", 10_000)
+    path = tmp_path / "x.jsonl"
+    rows = [*header, *({**row, "n": str(n) * 100} for n in range(100))]
+    path.write_text("\n".join(json.dumps(one) for one in rows))
+    found = list(conversations_of(path))
+    (problem,) = [one for one in found if isinstance(one, Problem)]
+    (located,) = [one for one in found if isinstance(one, Located)]
+    assert problem.note.code == "rest_too_large"
+    assert problem.place == f"entry {int(problem.note.params['count']) + 1 + len(header)}"
+    assert 0 < len(located.conversation.messages) < 30
+
+
+def test_names_of_attachments_have_one_budget_in_a_zip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = {f"{n}.json": {f"file-{n}-{m}": "a" for m in range(10)} for n in range(5)}
+    path = zipped(tmp_path / "x.zip", members)
+    with archives.opened(path) as source:
+        assert len(source.files.names) == 50
+    monkeypatch.setattr(archives, "_MOST_NAMES", 15)
+    with archives.opened(path) as source:
+        assert len(source.files.names) == 15
+    monkeypatch.setattr(archives, "_NAMES_READ", 300)
+    monkeypatch.setattr(archives, "_MOST_NAMES", 1000)
+    with archives.opened(path) as source:
+        assert 0 < len(source.files.names) < 50

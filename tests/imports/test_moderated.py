@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from tests.imports.into import Into
+import asyncio
+
+import pytest
+
+from tests.imports.into import Into, importer
 from tests.imports.samples import chatgpt, openwebui, written
-from webchat.imports.importing import WITHHELD
-from webchat.moderation import Decision, Moderation
+from webchat.imports.importing import PAUSE_CHARS, WITHHELD
+from webchat.moderation import Context, Decision, Moderation
 from webchat.moderation.rules import read_rules
+from webchat.store.import_records import ImportedConversation, ImportedMessage
 
 RULES = """
 [[moderators]]
@@ -37,3 +42,32 @@ def test_what_the_rules_block_or_mask_is_not_stored(into: Into) -> None:
     assert all("Lighthouse" not in one.conversation.title for one in into.all())
     assert all(one.conversation.settings.system_prompt is None for one in into.all())
     assert {decision.context.stage for decision in told} == {"stored"}
+
+
+async def test_others_have_their_turn_while_a_long_chat_is_moderated(
+    into: Into, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = 0
+    between: list[int] = []
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    one = importer(into.store, Moderation(read_rules(RULES)))
+    moderate = one._review.text
+
+    async def text(context: Context, said: str) -> str:
+        between.append(turns)
+        return await moderate(context, said)
+
+    monkeypatch.setattr(one._review, "text", text)
+    said = tuple(ImportedMessage(f"m{n}", None, "user", "x" * 1000) for n in range(40))
+    chat = ImportedConversation("chatgpt", "a", "", said)
+    task = asyncio.create_task(others())
+    await one._moderated(Context("stored", into.owner), chat)
+    task.cancel()
+    assert len(between) == 40
+    assert max(between.count(turn) for turn in set(between)) * 1000 <= PAUSE_CHARS

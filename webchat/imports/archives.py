@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -38,6 +39,8 @@ _BROKEN = (
     OSError,
 )
 _NAMES_BYTES = 16 << 20
+_NAMES_READ = 64 << 20
+_MOST_NAMES = 200_000
 _JSON_BEGINS = (b"[", b"{")
 _EXPLAINED = {
     b"\x1f\x8b": "gzip",
@@ -172,12 +175,15 @@ def _is_json_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
 
 def _names(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> dict[str, str]:
     """Names of attachments, which newer exports of ChatGPT keep apart: an object of names by id, or a list of
-    objects with both."""
+    objects with both. They only serve people, so where there are too many the others are left out."""
     names: dict[str, str] = {}
+    progress = Progress()
     for member in members:
+        if progress.read > _NAMES_READ:
+            break
         if member.file_size > _NAMES_BYTES or "conversations" in member.filename.rpartition("/")[2][:13]:
             continue
-        with _stream(archive.open(member), Progress(), member.compress_size) as stream:
+        with _stream(archive.open(member), progress, member.compress_size) as stream:
             for entry in entries(stream):
                 value = entry.value
                 if not isinstance(value, dict):
@@ -189,8 +195,9 @@ def _names(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> dict[str
                 )
                 if isinstance(id, str) and isinstance(name, str):
                     pairs = {id: name}
-                names |= {key: printable(name) for key, name in pairs.items() if key.startswith("file")}
-                if not pairs:
+                named = ((key, printable(name)) for key, name in pairs.items() if key.startswith("file"))
+                names |= islice(named, _MOST_NAMES - len(names))
+                if not pairs or len(names) >= _MOST_NAMES:
                     break
     return names
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from backends.errors import ExplainedError
 from webchat.imports.importing import Found, Importer
-from webchat.imports.notes import Noted
+from webchat.imports.notes import Noted, Unreadable
 from webchat.imports.recognising import Problem
 from webchat.slots import Slots
 from webchat.store import NotFound, Store
@@ -46,6 +46,9 @@ PLACES = 2
 """Files that are worked on at once, one per person."""
 
 TELL_SECONDS = 0.5
+
+MOST_TRIES = 2
+"""Times that a file is read while the server dies: it may be what kills it."""
 
 _log = logging.getLogger(__name__)
 
@@ -205,6 +208,7 @@ class Imports:
         path = self._path(job.id)
         try:
             async with self._slots.place(job.owner_id):
+                await self._count_try(job)
                 if job.state == "checking":
                     found = await self._importer.check(path, job.owner_id, self._telling(job))
                     values = {"state": "checked"}
@@ -213,7 +217,10 @@ class Imports:
                         path, job.owner_id, self._telling(job), before=_before(job), job=job.id
                     )
                     values = {"state": "done"}
-                values |= _values(found)
+                values |= _values(found) | {"tries": 0}
+        except asyncio.CancelledError:
+            await self._change(job, {"tries": job.tries})
+            raise
         except Noted as noted:
             values = {"state": "failed", "failure": noted.note.code, "problems": [_dumped("", noted.note)]}
         except NotFound:  # cancelled, or its owner was removed
@@ -230,6 +237,18 @@ class Imports:
         if not kept:
             await asyncio.to_thread(path.unlink, missing_ok=True)
         self._changed(job.owner_id)
+
+    async def _count_try(self, job: ImportJob) -> None:
+        """Note that the file is being read, unless the server died of that before: raises Unreadable."""
+        tries = job.tries or 0
+        if tries >= MOST_TRIES:
+            raise Unreadable("server_ended")
+        await self._change(job, {"tries": tries + 1})
+
+    async def _change(self, job: ImportJob, values: dict[str, Any]) -> None:
+        """Change an import that is still there and in the same state."""
+        with suppress(NotFound):
+            await self._store.call(self._store.change_file_import, job.owner_id, job.id, values, (job.state,))
 
     def _telling(self, job: ImportJob) -> Callable[[Found], Any]:
         last = time.monotonic()

@@ -21,7 +21,7 @@ from webchat.imports.notes import Noted
 from webchat.store.import_records import Note
 
 CHUNK = 1 << 18
-MOST_BYTES = 64 << 20
+MOST_BYTES = 32 << 20
 """Of an entry."""
 
 MOST_WHOLE = 16 << 20
@@ -30,6 +30,9 @@ we know."""
 
 MOST_PARTS = 1_000_000
 """Lists and objects in an entry: each costs many times its two bytes in memory."""
+
+MOST_MEMORY = 256 << 20
+"""Bytes that the value of an entry may need, as `_weight` has it."""
 
 MOST_DEPTH = 900
 
@@ -45,11 +48,13 @@ _OPENING = (LIST, OBJECT)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of a file: its number from 1, and its value or why it cannot be read."""
+    """An entry of a file: its number from 1, and its value or why it cannot be read. weight: the bytes of
+    memory that the value needs at most, roughly."""
 
     number: int
     value: Any = None
     problem: Note | None = None
+    weight: int = 0
 
 
 class _Broken(Noted):
@@ -101,7 +106,7 @@ class _Input:
                 end = len(self.data)
                 break
         raw, self.at = self.data[self.at : end], end
-        return raw, _why(1, raw.count(b"[") + raw.count(b"{"), len(raw))
+        return raw, _why(1, _parts(raw), len(raw)) or _too_heavy(raw)
 
     def matching(self, form: re.Pattern[bytes]) -> bytes:
         while True:
@@ -135,7 +140,7 @@ class _Input:
                     depth -= 1
                     if depth == 0:
                         raw, self.at = data[self.at : scanned], scanned
-                        return (b"", why) if why else (raw, _why(1, parts, len(raw)))
+                        return (b"", why) if why else (raw, _why(1, parts, len(raw)) or _too_heavy(raw))
                 if depth > MOST_DEPTH:
                     why = why or _why(depth, 0, 0)
             else:
@@ -159,6 +164,19 @@ def _why(depth: int, parts: int, size: int) -> Note | None:
     return Note("too_large", {"mb": MOST_BYTES >> 20}) if size > MOST_BYTES else None
 
 
+def _parts(raw: bytes) -> int:
+    return raw.count(b"[") + raw.count(b"{")
+
+
+def _weight(raw: bytes) -> int:
+    """Of texts at two bytes per character, lists and objects, and what is between commas."""
+    return 2 * len(raw) + 200 * _parts(raw) + 60 * raw.count(b",")
+
+
+def _too_heavy(raw: bytes) -> Note | None:
+    return Note("too_many_parts") if _weight(raw) > MOST_MEMORY else None
+
+
 def entries(stream: BinaryIO) -> Iterator[Entry]:
     """The entries of a JSON file; the last one has a problem if the file breaks off. Nothing for a file that
     does not begin as JSON."""
@@ -177,7 +195,7 @@ def entries(stream: BinaryIO) -> Iterator[Entry]:
 
 def _parsed(number: int, raw: bytes) -> Entry:
     try:
-        return Entry(number, load(raw))
+        return Entry(number, load(raw), weight=_weight(raw))
     except (ValueError, RecursionError, MemoryError):
         return Entry(number, problem=Note("not_json"))
 

@@ -26,6 +26,9 @@ WITHHELD = "[Withheld by the moderation rules]"
 MOST_PROBLEMS = 100
 """Of a file, by their sentences; the others are counted."""
 
+PAUSE_CHARS = 4000
+"""Characters moderated between two moments in which other work has its turn."""
+
 
 @dataclass(slots=True)
 class Found:
@@ -147,12 +150,17 @@ class Importer:
         self, context: Context, one: ImportedConversation
     ) -> tuple[ImportedConversation, int]:
         """The conversation as it may be stored, and in how many places the rules blocked a text."""
-        blocked = 0
+        blocked = read = 0
 
         async def text(said: str) -> str:
-            nonlocal blocked
+            nonlocal blocked, read
             if not said:
                 return said
+            read += len(said)
+            if read >= PAUSE_CHARS:
+                # Rules that run here wait for nothing, and a chat may be long: others have their turn.
+                read = 0
+                await asyncio.sleep(0)
             try:
                 return await self._review.text(context, said)
             except MessageBlocked:

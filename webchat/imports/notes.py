@@ -19,7 +19,11 @@ SENTENCES = {
     "not_json": "It is not valid JSON.",
     "other_archive": "The archive is no zip. Unpack it first, then import what is in it.",
     "rest_not_json": "The rest of the file cannot be read: it is not JSON.",
+    "rest_too_large": "Only the first {count} entries are imported: those of this file belong together, and "
+    "there are too many. Import the others in a file of their own.",
     "same_ids": "Some messages had the same id and got others.",
+    "server_ended": "The server ended twice while it was reading this file, so it did not try again. "
+    "Import the file in smaller parts, or contact the administrator.",
     "text_cut": "A text was cut after {count} characters.",
     "text_too_long": "The rest of the file cannot be read: a text in it is longer than {mb} MB.",
     "too_deep": "It is nested too deeply.",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 from webchat.imports.archives import Document, Files, Opened, opened
@@ -67,6 +67,9 @@ PRODUCTS = {
 
 MOST_GROUPED = 500_000
 """Lines or rows of a file that are read together."""
+
+MOST_GROUPED_MEMORY = 256 << 20
+"""Bytes that they may need together, as `Entry.weight` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,24 +158,33 @@ def _told(document: Document, every: Iterator[Entry]) -> Iterator[Located | Prob
     """One conversation, a message per line."""
     header = mapping(next(every).value)
     lines: list[Object] = []
-    for entry in islice(every, MOST_GROUPED):
-        if isinstance(entry.value, dict):
-            lines.append(entry.value)
-        else:
-            yield Problem(_place(document, entry.number), entry.problem or Note("unknown"))
+    yield from _gather(document, every, lambda value: isinstance(value, dict), lines)
     yield _put_right(_place(document, 1), sillytavern.read(header, lines))
 
 
 def _activity(document: Document, every: Iterator[Entry]) -> Iterator[Located | Problem]:
     """Conversations from rows that are prompts."""
     rows: list[Object] = []
-    for entry in islice(every, MOST_GROUPED):
-        if gemini.is_row(entry.value):
-            rows.append(entry.value)
-        else:
-            yield Problem(_place(document, entry.number), entry.problem or Note("unknown"))
+    yield from _gather(document, every, gemini.is_row, rows)
     for number, found in enumerate(gemini.read(rows), 1):
         yield _put_right(_place(document, number), found)
+
+
+def _gather(
+    document: Document, every: Iterable[Entry], fits: Callable[[object], bool], into: list[Object]
+) -> Iterator[Problem]:
+    """Put the entries that fit into a list, as far as there is room for them; the others are problems."""
+    weight = 0
+    for entry in every:
+        place = _place(document, entry.number)
+        weight += entry.weight
+        if len(into) == MOST_GROUPED or weight > MOST_GROUPED_MEMORY:
+            yield Problem(place, Note("rest_too_large", {"count": len(into)}))
+            return
+        if fits(entry.value):
+            into.append(mapping(entry.value))
+        else:
+            yield Problem(place, entry.problem or Note("unknown"))
 
 
 def _place(document: Document, number: int) -> str:

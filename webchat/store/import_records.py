@@ -130,6 +130,7 @@ class ImportJob:
     failure: str | None
     created_at: datetime
     changed_at: datetime
+    tries: int | None
 
     @property
     def works(self) -> bool:

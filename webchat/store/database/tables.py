@@ -840,7 +840,7 @@ class ImportRow(Base):
     """Files that are imported, or were lately: how far each is, and what was found in it. size, received:
     bytes. done: entries of the file that are dealt with; entries: how many it has, once that is known.
     counts: what was found and done; problems: the first of them. first_id: the first conversation it
-    brought."""
+    brought. tries: how often the server began to read it and died before the end."""
 
     __tablename__ = "imports"
     __table_args__ = (Index("ix_imports_owner_id", "owner_id", "created_at", "id"),)
@@ -860,6 +860,7 @@ class ImportRow(Base):
     failure: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     changed_at: Mapped[datetime] = mapped_column(index=True)
+    tries: Mapped[int | None]
 
 
 class ImportSourceRow(Base):
