@@ -103,9 +103,9 @@ class Reply:
     @property
     def failure(self) -> ApiError | None:
         """Why there is no whole reply, as its reader may know it. What was refused after some of it was shown
-        is a reply that ended for that reason."""
+        is a reply that ended for that reason, and so is one that its owner stopped."""
         message = self._ended
-        if message.state == "complete":
+        if message.state in ("complete", "stopped"):
             return None
         if message.state == "blocked" and message.text.removeprefix(self.prefix):
             return None
