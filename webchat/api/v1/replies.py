@@ -105,7 +105,10 @@ class Reply:
         """Why there is no whole reply, as its reader may know it. What was refused after some of it was shown
         is a reply that ended for that reason, and so is one that its owner stopped."""
         message = self._ended
-        if message.state in ("complete", "stopped"):
+        if message.state == "complete":
+            return None
+        # A tool call that was cut off is no call.
+        if message.state == "stopped" and not self.called:
             return None
         if message.state == "blocked" and message.text.removeprefix(self.prefix):
             return None
