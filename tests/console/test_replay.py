@@ -10,6 +10,7 @@ import pytest
 from tests.api.conftest import MakeSite, Site
 from tests.console.test_handlers import caller
 from tests.store.talk import Talk
+from webchat.console.asking import Caller
 from webchat.console.replay.sets import Sets
 from webchat.console.replay.side_by_side import SideBySide
 from webchat.console.replay.votes import Pair, ReplayVotes
@@ -28,28 +29,28 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return said
 
 
-async def a_set(site: Site, tab: Sets, count: int = 2) -> str:
-    talk = Talk(site.store, caller(site).owner.id, "old")
+async def a_set(site: Site, tab: Sets, who: Caller, count: int = 2) -> str:
+    talk = Talk(site.store, who.owner.id, "old")
     for number in range(count):
         talk.say(f"<b>question {number}</b>", EVIL)
-    made = await tab.create(caller(site), " mine ", "", "", False)
+    made = await tab.create(who, " mine ", "", "", False)
     return str(made.value)
 
 
-async def a_run(site: Site, tab: Sets, set_id: str, **values: str) -> str:
+async def a_run(site: Site, tab: Sets, who: Caller, set_id: str, **values: str) -> str:
     model = site.services.models.infos()[0].name
     given = {"template": "", "temperature": "", "seed": "", "name": "", **values}
-    await tab.start(caller(site), set_id, model, *given.values())
+    await tab.start(who, set_id, model, *given.values())
     await Replayer(site.store, site.services.turns).do_open()
-    return str(site.store.replay_runs(caller(site).owner.id, set_id)[-1].id)
+    return str(site.store.replay_runs(who.owner.id, set_id)[-1].id)
 
 
 async def test_a_set_is_made_run_and_shown_side_by_side(make_site: MakeSite, told: list[str]) -> None:
     async with make_site() as site:
         tab, who = Sets(site.services), caller(site)
         assert not (await tab.show(who, None))[0].visible
-        set_id = await a_set(site, tab)
-        run = await a_run(site, tab, set_id, seed="7", name="seeded")
+        set_id = await a_set(site, tab, who)
+        run = await a_run(site, tab, who, set_id, seed="7", name="seeded")
         assert told == ["Set created: 2 replies.", "Started. It goes on if you leave this page."]
         table, note, runs, left, right, timer, results, as_file = await tab.show(who, set_id)
         assert as_file.link == f"../api/replays/{set_id}/report"
@@ -76,8 +77,8 @@ async def test_a_set_is_made_run_and_shown_side_by_side(make_site: MakeSite, tol
 async def test_a_vote_is_blind_and_asked_for_once(make_site: MakeSite, told: list[str]) -> None:
     async with make_site() as site:
         tab, votes, who = Sets(site.services), ReplayVotes(site.services), caller(site)
-        set_id = await a_set(site, tab)
-        run = await a_run(site, tab, set_id, name="secret name")
+        set_id = await a_set(site, tab, who)
+        run = await a_run(site, tab, who, set_id, name="secret name")
         sides = set()
         for number in (1, 2):
             pair, shown, row = await votes.next(who, set_id, STORED, run)
@@ -97,7 +98,7 @@ async def test_a_vote_is_blind_and_asked_for_once(make_site: MakeSite, told: lis
 async def test_what_is_no_choice_is_refused(make_site: MakeSite) -> None:
     async with make_site() as site:
         tab, votes, who = Sets(site.services), ReplayVotes(site.services), caller(site)
-        set_id = await a_set(site, tab)
+        set_id = await a_set(site, tab, who)
         model = site.services.models.infos()[0].name
         for values in (
             (set_id, "", "", "", "", ""),
