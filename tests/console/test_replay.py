@@ -16,6 +16,8 @@ from webchat.console.replay.side_by_side import SideBySide
 from webchat.console.replay.votes import Pair, ReplayVotes
 from webchat.feedback.replay import Replayer
 from webchat.store.errors import NotFound
+from webchat.store.records import Failure
+from webchat.store.replay_records import ReplayVariant
 from webchat.store.replays.results import STORED
 
 EVIL = "<script>alert(1)</script>\n\n<img src=x onerror=alert(2)> **bold**"
@@ -52,7 +54,7 @@ async def test_a_set_is_made_run_and_shown_side_by_side(make_site: MakeSite, tol
         set_id = await a_set(site, tab, who)
         run = await a_run(site, tab, who, set_id, seed="7", name="seeded")
         assert told == ["Set created: 2 replies.", "Started. It goes on if you leave this page."]
-        table, note, runs, left, right, timer, results, as_file = await tab.show(who, set_id)
+        table, note, runs, left, right, timer, results, as_file, _ = await tab.show(who, set_id)
         assert as_file.link == f"../api/replays/{set_id}/report"
         assert [row[0] for row in table.value["data"]] == ["As stored", "seeded"]
         assert (table.value["data"][1][1], table.value["data"][1][-1]) == ("2/2", "done")
@@ -72,6 +74,33 @@ async def test_a_set_is_made_run_and_shown_side_by_side(make_site: MakeSite, tol
         assert "<ins>" in compared.value
         await tab.delete(who, set_id)
         assert site.store.replay_sets(who.owner.id) == []
+
+
+async def test_replies_are_not_read_again_while_a_run_goes_on(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with make_site() as site:
+        tab, who = Sets(site.services), caller(site)
+        set_id = await a_set(site, tab, who)
+        run = site.store.start_replay(who.owner.id, set_id, "new", ReplayVariant("echo"))
+        *_, computed = await tab.show(who, set_id)
+        read: list[str] = []
+        read_items = site.store.replay_items
+
+        def noted(*args: Any, **more: Any) -> Any:
+            read.append("page")
+            return read_items(*args, **more)
+
+        monkeypatch.setattr(site.store, "replay_items", noted)
+        site.store.open_replay(run.id, 1)
+        site.store.failed_replay(run.id, 1, Failure("x", "did not begin"))
+        table, timer, computed = await tab.tick(who, set_id, computed)
+        assert (read, timer.active) == ([], True)
+        assert table.value["data"][1][:3] == ["new", "0/2", "1"]
+        site.store.cancel_replay(who.owner.id, run.id)
+        table, timer, _ = await tab.tick(who, set_id, computed)
+        assert (read != [], timer.active) == (True, False)
+        assert table.value["data"][1][-1] == "cancelled"
 
 
 async def test_a_vote_is_blind_and_asked_for_once(make_site: MakeSite, told: list[str]) -> None:

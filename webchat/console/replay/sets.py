@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 import gradio as gr
@@ -15,12 +17,30 @@ from webchat.prompts.personas import Personas
 from webchat.settings.engine import SamplingFields
 from webchat.store.errors import NotFound
 from webchat.store.records import ConversationSettings
-from webchat.store.replay_records import ReplayChoice, ReplayVariant
+from webchat.store.replay_records import ReplayChoice, ReplayRun, ReplayVariant
 from webchat.store.replays.results import STORED
 
 MOST_LINKS = 100
 _NAME_CHARS = 100
 _RATINGS = {"good": 1, "bad": -1}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The table of a set's runs as it was last computed from all their replies. Kept by the server.
+
+    rows: the stored replies, then each run. runs: ids and states of those."""
+
+    set_id: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    runs: tuple[tuple[str, str], ...]
+
+    def with_counts(self, runs: Sequence[ReplayRun]) -> list[list[str]]:
+        """The rows with what is done and failed by now."""
+        counts = ([f"{one.done}/{one.items}", str(one.failed)] for one in runs)
+        again = [[row[0], *count, *row[3:]] for row, count in zip(self.rows[1:], counts, strict=True)]
+        return [list(self.rows[0]), *again]
 
 
 class Sets:
@@ -61,7 +81,7 @@ class Sets:
             none = gr.Dropdown([], value=None)
             hidden = gr.Dataframe(visible=False)
             closed = (gr.Timer(active=False), gr.Column(visible=False), gr.Button(visible=False))
-            return [hidden, note, none, none, none, *closed]
+            return [hidden, note, none, none, none, *closed, None]
         operator = caller.owner.id
         of = await self._store.call(self._store.replay_set, operator, set_id)
         runs = await self._store.call(self._store.replay_runs, operator, of.id)
@@ -70,12 +90,14 @@ class Sets:
         names = [caller.t("replay.stored"), *(one.name for one in runs)]
         states = ["", *(caller.t(f"console.replay.state.{one.state}") for one in runs)]
         rows = [
-            [name, *summary_cells(one), state] for name, one, state in zip(names, found, states, strict=True)
+            (name, *summary_cells(one), state) for name, one, state in zip(names, found, states, strict=True)
         ]
+        headers.append(caller.t("console.replay.column_state"))
+        table = Shown(of.id, tuple(headers), tuple(rows), _states(runs))
         key = "console.replay.has" if runs else "console.replay.no_runs"
         sides = [(caller.t("replay.stored"), STORED), *((one.name, one.id) for one in runs)]
         return [
-            gr.Dataframe(rows, headers=[*headers, caller.t("console.replay.column_state")], visible=True),
+            gr.Dataframe([list(row) for row in rows], headers=headers, visible=True),
             gr.Markdown(caller.t(key, count=of.items), visible=True),
             gr.Dropdown([(one.name, one.id) for one in runs], value=runs[-1].id if runs else None),
             gr.Dropdown(sides, value=STORED),
@@ -83,12 +105,20 @@ class Sets:
             gr.Timer(active=any(one.state == "open" for one in runs)),
             gr.Column(visible=bool(runs)),
             gr.Button(link=f"../api/replays/{of.id}/report", visible=bool(runs)),
+            table,
         ]
 
-    async def tick(self, caller: Caller, set_id: object) -> list[Any]:
-        """The runs again, while some are open; what was chosen stays."""
-        table, _, _, _, _, timer, *_ = await self.show(caller, set_id)
-        return [table, timer]
+    async def tick(self, caller: Caller, set_id: object, table: object) -> list[Any]:
+        """The runs again, while some are open; what was chosen stays. Replies are read only where a run began
+        or ended: until then, only what is counted changes."""
+        if isinstance(table, Shown) and table.set_id == set_id:
+            runs = await self._store.call(self._store.replay_runs, caller.owner.id, table.set_id)
+            if _states(runs) == table.runs:
+                still_open = any(one.state == "open" for one in runs)
+                value = gr.Dataframe(table.with_counts(runs), headers=list(table.headers), visible=True)
+                return [value, gr.Timer(active=still_open), table]
+        frame, _, _, _, _, timer, _, _, table = await self.show(caller, set_id)
+        return [frame, timer, table]
 
     async def create(self, caller: Caller, name: object, link: object, rating: object, every: object) -> Any:
         """Make a set; it is chosen from then on."""
@@ -165,6 +195,10 @@ def _number(caller: Caller, name: str, value: object) -> float | int | None:
         return int(text) if name == "seed" else float(text)
     except ValueError:
         raise refuse(caller, "console.replay.bad_number", what=caller.t(f"console.replay.{name}")) from None
+
+
+def _states(runs: Sequence[ReplayRun]) -> tuple[tuple[str, str], ...]:
+    return tuple((one.id, one.state) for one in runs)
 
 
 def is_id(value: object) -> TypeGuard[str]:

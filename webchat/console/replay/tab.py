@@ -70,8 +70,9 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
         pager = Pager(label, "replay", "console.replay.previous", "console.replay.following")
         create_votes(services, label, chosen, left, right)
     timer = gr.Timer(REFRESH_SECONDS, active=False)
+    computed = gr.State(None)
 
-    outputs = [table, note, run, left, right, timer, results, as_file]
+    outputs = [table, note, run, left, right, timer, results, as_file, computed]
     choosing = [chosen, link, rating, model, template]
     show = handler("operator", sets.show)
     compare: Any = {"inputs": [chosen, left, right], "outputs": [compared, *pager.parts], **QUIET}
@@ -85,7 +86,7 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
         turn.click(
             handler("operator", method), [pager.place, chosen, left, right], compare["outputs"], **QUIET
         )
-    timer.tick(handler("operator", sets.tick), chosen, [table, timer], **QUIET)
+    timer.tick(handler("operator", sets.tick), [chosen, computed], [table, timer, computed], **QUIET)
     made = create.click(handler("operator", sets.create), [name, link, rating, every], chosen, **QUIET)
     begun = start.click(
         handler("operator", sets.start),
