@@ -107,7 +107,7 @@ class Testers:
             raise NotFound("conversation")
         return id
 
-    async def wanted(self, caller: Caller) -> Any:
+    async def wanted_chat(self, caller: Caller) -> Any:
         """The chat that the page's address names: `operator/?tab=testers&chat=ID`."""
         id = caller.request.query_params.get("chat", "")
         return id if 0 < len(id) <= 64 else gr.skip()
@@ -280,7 +280,7 @@ def create_testers(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Lab
     pager.newer.click(handler("operator", testers.newer_chats), **again)
     table.select(selecting("operator", testers.chosen), None, chosen, **QUIET)
     read = handler("operator", testers.read)
-    page.load(handler("operator", testers.wanted), None, chosen, **QUIET)
+    page.load(handler("operator", testers.wanted_chat), None, chosen, **QUIET)
     chosen.change(read, chosen, [chat, about, messages, words, tags], **QUIET)
     timer.tick(handler("operator", testers.follow), chosen, messages, **QUIET)
     saved = save.click(handler("operator", testers.save), [chosen, words, tags], [words, tags], **QUIET)
