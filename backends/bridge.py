@@ -7,7 +7,7 @@
 
     worker = Worker(work)          # a line with a thread of its own that runs work(emit, cancelled)
     loop = LoopThread()            # an event loop in a thread of its own
-    job = loop.run(work)           # a line from a coroutine, work(emit), that runs there
+    job = loop.run(work)           # a line from a coroutine, work(emit, cancelled), that runs there
 
 Three kinds of entries pass: an item, a failure, the end. So a failure is never lost, and silence is never
 taken for an end. Leaving the block sets `cancelled` and waits, without blocking the event loop, until the
@@ -28,7 +28,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 Work = Callable[[Callable[[T], None], threading.Event], None]
-AsyncWork = Callable[[Callable[[T], None]], Coroutine[None, None, None]]
+AsyncWork = Callable[[Callable[[T], None], threading.Event], Coroutine[None, None, None]]
 
 _log = logging.getLogger(__name__)
 
@@ -198,7 +198,7 @@ class LoopThread:
         tasks: list[asyncio.Task[None]] = []
 
         def start() -> None:
-            task = self._loop.create_task(work(line.emit))
+            task = self._loop.create_task(work(line.emit, line.cancelled))
             task.add_done_callback(
                 lambda done: line.finish(None if done.cancelled() else done.exception()),
             )

@@ -88,18 +88,17 @@ def in_loop(loop: LoopThread, call: Callable[[], Any], name: str, patience: floa
                 emit(value)
                 await read.acquire()
 
-    async def work(emit: Emit) -> None:
+    async def work(emit: Emit, cancelled: threading.Event) -> None:
         try:
             await values(emit)
         except asyncio.CancelledError:
-            if line.cancelled.is_set():
+            if cancelled.is_set():
                 raise
             raise FunctionFailed(f"The function {name} was cancelled.", params={"model": name}) from None
         except BaseException as error:
             raise _explained(error, name) from error
 
-    line: Line[object] = loop.run(work, patience=patience)
-    return Running(line, lambda: loop.call(read.release))
+    return Running(loop.run(work, patience=patience), lambda: loop.call(read.release))
 
 
 def _in(context: contextvars.Context, values: Iterator[object]) -> Iterator[object]:
