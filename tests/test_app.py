@@ -45,6 +45,7 @@ ENGINE: dict[str, Any] = {
     "first_token_timeout": 900.0,
     "next_token_timeout": 30.0,
     "reasoning_marks": ["<why>...</why>"],
+    "rewrites": True,
 }
 TIMEOUTS = {"first_token_timeout", "next_token_timeout"}
 MADE = {*TIMEOUTS, "reasoning_marks"}
@@ -54,12 +55,14 @@ MODELS: dict[str, dict[str, Any]] = {
     "llamacpp": {"model": "/models/a.gguf"},
     "demo": {"kind": "llamacpp", "demo": True},
     "local": {"model": "me/model"},
+    "function": {"function": "json:dumps"},
 }
 TAKEN = {
     "openai": {"context_length", "timeouts", "marks"},
     "llamacpp": {"context_length", "threads", "slots", "gpu_layers", "chat_template", "marks"},
     "demo": {"context_length", "threads", "slots", "gpu_layers", "chat_template", "marks"},
-    "local": ENGINE.keys() - {"gpu_layers", *MADE} | {"chat_template", "marks"},
+    "local": ENGINE.keys() - {"gpu_layers", "rewrites", *MADE} | {"chat_template", "marks"},
+    "function": {"context_length", "slots", "rewrites", "marks"},
 }
 
 
@@ -67,14 +70,15 @@ TAKEN = {
 def test_each_engine_is_given_what_it_takes(kind: str, tmp_path: Path) -> None:
     template = tmp_path / "chat.jinja"
     template.write_text("{{ messages }}")
-    chosen = {**ENGINE, "load_in_8bit": kind == "local"}  # elsewhere it is refused
+    # Elsewhere they are refused.
+    chosen = {**ENGINE, "load_in_8bit": kind == "local", "rewrites": kind == "function"}
     model = ModelSettings(**{**chosen, **MODELS[kind], "chat_template_file": template})
     spec = spec_of(model, Settings(hf_token=SecretStr("hf_token")), Shared(Engines(), Servers()))
     timeouts = Timeouts(first_token=900.0, next_token=30.0)
     marks = (Marks(("<why>",), ("</why>",)),)
     given = {**chosen, "chat_template": "{{ messages }}", "timeouts": timeouts, "marks": marks}
     assert spec.kind == kind
-    assert spec.titles == (kind != "demo")
+    assert spec.titles == (kind not in ("demo", "function"))
     assert {name for name in given if hasattr(spec.options, name)} == TAKEN[kind]
     assert all(getattr(spec.options, name) == given[name] for name in TAKEN[kind])
     assert inspect.signature(factory(kind)).parameters["options"].annotation == type(spec.options).__name__

@@ -249,7 +249,13 @@ def test_the_page_of_the_documentation_builds() -> None:
 
 def visiting(owner: Owner, language: Any = "en") -> Visitor:
     request = Request(
-        {"type": "http", "headers": [], "client": ("127.0.0.1", 1), "state": {"unnamed_proxy": False}}
+        {
+            "type": "http",
+            "headers": [],
+            "query_string": b"",
+            "client": ("127.0.0.1", 1),
+            "state": {"unnamed_proxy": False},
+        }
     )
     return Visitor(owner.id, owner.name, owner.operates, language, Caller(owner, language, request))
 

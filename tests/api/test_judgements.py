@@ -133,13 +133,13 @@ async def test_operators_review_what_testers_said(site: Site) -> None:
     shown = [{"id": id, "changed_at": found["changed_at"]} for id in (found["id"], "gone")]
     body = {"shown": shown, "state": "accepted"}
     review = "/api/judgements/review"
-    assert (await operator.post(review, json=body)).json() == {"reviewed": 1, "changed": 0}
+    assert (await operator.post(review, json=body)).json() == {"reviewed": 1, "changed": 0, "unread": 0}
     assert [one["review"] for one in await listed("review=accepted")] == ["accepted"]
     assert [one.id for one in site.store.usable()] == [found["id"]]
     answer = await operator.post("/api/judgements/review", json={**body, "state": "edited"})
     assert answer.status_code == 400
     await tester.put(path, json={"rating": -1, "comment": "Changed"})
-    assert (await operator.post(review, json=body)).json() == {"reviewed": 0, "changed": 1}
+    assert (await operator.post(review, json=body)).json() == {"reviewed": 0, "changed": 1, "unread": 0}
     assert [one["review"] for one in await listed()] == ["new"]
     assert [look.action for look in site.store.looks().items] == ["judged"]
 
