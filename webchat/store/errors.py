@@ -168,8 +168,11 @@ class NothingToReplay(StoreError):
 
     code = "nothing_to_replay"
     status = 409
-    message = "There are no replies like that which may be used."
-    cure = "Choose others. Testers' chats count if their link's consent sentence covers training."
+    message = "No matching reply may be replayed."
+    cure = (
+        "Choose others. Testers' replies need a consent sentence that covers training; members' need their"
+        " agreement and a judgement of theirs."
+    )
 
 
 class LinkEnded(StoreError):

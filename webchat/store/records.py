@@ -24,10 +24,10 @@ OwnerKind = Literal["local", "operator", "member", "visitor", "guest"]
 operate. `member`: every other person who signs in. `visitor`: used the start link, or an open server.
 `guest`: used a tester link."""
 
-ConversationKind = Literal["chat", "call", "replay"]
-"""`chat`: what a person sees as theirs. `call`: stored for a program that calls the API. `replay`: another
-model's reply to what is in a chat. Only chats are listed, searched, exported, counted and moved, have titles
-made, and are told of to the pages of their owner."""
+ConversationKind = Literal["chat", "replay"]
+"""`chat`: what a person sees as theirs, calls that a key keeps included. `replay`: another model's reply to
+what is in a chat. Only chats are listed, searched, exported, counted and moved, have titles made, and are
+told of to the pages of their owner."""
 
 LONGEST_REPLY = 4096
 """Tokens that are reserved for a reply of a link with a token limit, if nothing else limits its length."""
