@@ -125,11 +125,3 @@ async def test_me_and_models_say_what_the_page_needs(site: Site) -> None:
     (model,) = (await client.get("/api/models")).json()["models"]
     assert model["status"] == "ready"
     assert model["takes"] == ["max_tokens", "seed", "stop"]
-
-
-async def test_health_says_when_no_messages_are_taken(site: Site) -> None:
-    client = site.client(None)
-    assert (await client.get("/readyz")).status_code == 200
-    await site.turns.aclose()
-    assert (await client.get("/readyz")).status_code == 503
-    assert (await client.get("/healthz")).status_code == 200

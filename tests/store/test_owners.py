@@ -142,6 +142,7 @@ NOT_OF_AN_OWNER = {
     "guests_with_replies",
     # the servers of the settings, nobody's; none of it leaves the process but their ids
     "model_servers",
+    "probe",
     # the operator's and the loopback start's, who gives what is asked of them (tests/store/test_moving.py)
     "movable_chats",
     "count_chats",

@@ -2,33 +2,75 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
+from typing import Literal
 
 from starlette.responses import Response
 
 from webchat.api.reading import json_answer
 from webchat.api.services import Services
 from webchat.api.wire.people import Health as State
+from webchat.store import Store
 
 log = logging.getLogger(__name__)
+
+PROBE_SECONDS = 5.0
+"""How long the database may take to accept a write."""
+
+FRESH_SECONDS = 1.0
+"""How long one result counts: anyone may ask, and no number of them shall keep the writer busy."""
+
+DatabaseState = Literal["ok", "database"]
+
+
+class DatabaseProbe:
+    """Tries whether the database accepts writes: one attempt at a time, for everybody who asks."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._attempt: asyncio.Task[DatabaseState] | None = None
+        self._at = 0.0
+
+    async def state(self) -> DatabaseState:
+        """`ok`, or `database` if a write fails or takes longer than `PROBE_SECONDS`."""
+        done = self._attempt is None or self._attempt.done()
+        if self._attempt is None or (done and time.monotonic() - self._at >= FRESH_SECONDS):
+            self._attempt = asyncio.create_task(self._tried(), name="probe the database")
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._attempt), PROBE_SECONDS)
+        except TimeoutError:
+            log.warning("the database did not accept a write within %.0f seconds", PROBE_SECONDS)
+            return "database"
+
+    async def _tried(self) -> DatabaseState:
+        try:
+            await self._store.call(self._store.probe)
+        except Exception:
+            log.warning("the database accepts no writes", exc_info=True)
+            return "database"
+        finally:
+            self._at = time.monotonic()
+        return "ok"
 
 
 class Health:
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._database = DatabaseProbe(services.store)
 
     async def alive(self) -> State:
         """Whether the process runs."""
         return State(status="ok")
 
     async def ready(self) -> Response:
-        """200 while the server accepts messages and can reach its database, else 503."""
+        """200 while the server accepts messages and its database accepts writes, `degraded` if a model fails;
+        else 503: `stopping` before its end, `database` while that accepts no writes."""
         services = self._services
         if not services.turns.accepting:
             return json_answer(State(status="stopping"), 503)
-        try:
-            await services.store.call(services.store.list_conversations, "", limit=1)
-        except Exception:
-            log.warning("the database does not respond", exc_info=True)
+        if await self._database.state() != "ok":
             return json_answer(State(status="database"), 503)
-        return json_answer(State(status="ok"))
+        await services.models.look()
+        return json_answer(State(status="degraded" if services.models.failing else "ok"))

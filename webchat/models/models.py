@@ -100,6 +100,12 @@ class Models:
         name."""
         return tuple(self._info(self._entries[name]) for name in self._shown())
 
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """Names of the models that could not be started, and of the endpoints that do not answer, as of the
+        last time they were asked; see `look`."""
+        return tuple(name for name, entry in self._entries.items() if entry.failure and not entry.loading)
+
     @asynccontextmanager
     async def use(self, name: str, on_progress: ProgressListener | None = None) -> AsyncIterator[Backend]:
         """The started backend of that name, which stays loaded within the block. Raises the errors of

@@ -40,6 +40,7 @@ from webchat.store.verbs.conversations import ConversationVerbs
 from webchat.store.verbs.decisions import DecisionVerbs
 from webchat.store.verbs.export import ExportVerbs
 from webchat.store.verbs.guests import GuestVerbs
+from webchat.store.verbs.health import HealthVerbs
 from webchat.store.verbs.inspections import InspectionVerbs
 from webchat.store.verbs.links import LinkVerbs
 from webchat.store.verbs.media import MediaVerbs
@@ -87,6 +88,7 @@ class Store(
     ChatTemplateVerbs,
     ModelServerVerbs,
     TrashVerbs,
+    HealthVerbs,
 ):
     """All verbs on one open database. Open it with `Store.open`, end with `close`."""
 

@@ -140,7 +140,7 @@ class Moved(Answer):
 
 
 class Health(Answer):
-    status: Literal["ok", "stopping", "database"]
+    status: Literal["ok", "degraded", "stopping", "database"]
 
 
 class TakeOverBody(Body):

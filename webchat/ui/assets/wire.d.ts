@@ -341,7 +341,7 @@ export interface HandoverBody {
 }
 
 export interface Health {
-  status: "ok" | "stopping" | "database";
+  status: "ok" | "degraded" | "stopping" | "database";
 }
 
 /** owner: the reader's id. running: the ids of all their running replies. */
