@@ -18,6 +18,7 @@ PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAW
 
 async def drop(page: Page, *files: Path, on: str = ".wc-scroller") -> None:
     """Drag files from outside of the browser onto the middle of an element, and let them go."""
+    await page.locator(on).hover(trial=True)  # waits until it has stopped moving and nothing covers it
     place = await page.locator(on).bounding_box()
     assert place
     at = {"x": place["x"] + place["width"] / 2, "y": place["y"] + place["height"] / 2}

@@ -69,7 +69,7 @@ def test_what_makes_no_sense_is_refused(url: str, capsys: pytest.CaptureFixture[
         (["--model", "echo", "--temperature", "9"], "--temperature:"),
         (["--model", "echo", "--template", "none"], 'no prompt template "none"'),
         (["--link", "nobody"], 'no link has the name "nobody"'),
-        (["--of-model", "unknown"], "no replies"),
+        (["--of-model", "unknown"], "No matching reply may be replayed."),
         (["--from", "nowhere"], "no held-out rows"),
     ):
         assert run(["replay", "--set", "new", *flags]) == 2

@@ -242,6 +242,37 @@ def test_an_item_whose_reply_is_still_written_is_the_same_attempt(store: Store, 
     assert again.attempt == opened.attempt + 1
 
 
+def test_of_two_passes_that_copy_an_item_at_the_same_time_both_go_on_with_one_copy(
+    store: Store, operator: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator.say("a", "A")
+    run = _run(store, operator, store.make_replay_set(operator.owner, "all", LAST))
+    attempt, first = store._attempt, []
+
+    def overtaken(run_id: str, number: int) -> Any:
+        monkeypatch.setattr(store, "_attempt", attempt)
+        found = attempt(run_id, number)
+        first.append(store.open_replay(run_id, number))
+        return found
+
+    monkeypatch.setattr(store, "_attempt", overtaken)
+    second = store.open_replay(run.id, 1)
+    assert second is not None
+    assert [second] == first
+
+
+def test_an_item_that_was_answered_while_it_was_chosen_again_is_done_once(
+    store: Store, operator: Talk
+) -> None:
+    operator.say("a", "A")
+    run = _run(store, operator, store.make_replay_set(operator.owner, "all", LAST))
+    opened = store.open_replay(run.id, 1)
+    assert opened is not None
+    assert store.replays_to_do(run.id, (), 1) == [1]
+    _answer(store, operator, run, opened, "again")
+    assert store.open_replay(run.id, 1) is None
+
+
 def test_a_run_that_is_started_again_goes_on_and_one_of_another_variant_needs_another_name(
     store: Store, operator: Talk
 ) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, or_, select, update
 
 from webchat.store.database.codec import (
     clean,
@@ -171,22 +172,24 @@ class ReplayRunVerbs(ReplaySetVerbs):
     @long
     def open_replay(self, run_id: str, number: int) -> OpenedReplay | None:
         """An item's conversation for a run: the path up to what is to be answered, copied once. `None` where
-        it may not be used any more, or the run was cancelled."""
+        it may not be used any more, was answered meanwhile, or the run was cancelled."""
         found = self._source(run_id, number)
         if found is None:
             return None
         owner, settings, terms, path = found
-        conversation_id = self._copied(run_id, number)
-        if conversation_id is None:
-            conversation_id = self.in_turn(self._add_copied_chat, owner)
+        if self._attempt(run_id, number) is None:
+            copy = self.in_turn(self._add_copied_chat, owner)
             above: str | None = None
             for some in _slices(path):
-                above = self.in_turn(self._add_copied_messages, owner, conversation_id, above, some)
+                above = self.in_turn(self._add_copied_messages, owner, copy, above, some)
             if above is None:
                 return None
-            self.in_turn(self._show_copied, run_id, number, conversation_id, above)
-        asked_id, attempt = self._attempt(run_id, number)
-        return OpenedReplay(conversation_id, asked_id, settings, terms, attempt)
+            self.in_turn(self._show_copied, run_id, number, copy, above)
+        # The copy that was shown first counts: a pass that was cancelled may still be making another one.
+        attempt = self._attempt(run_id, number)
+        if attempt is None or attempt.over:
+            return None
+        return OpenedReplay(attempt.conversation_id, attempt.asked_id, settings, terms, attempt.number)
 
     @reads
     def _source(
@@ -208,12 +211,6 @@ class ReplayRunVerbs(ReplaySetVerbs):
         shaping = LinkTerms(opening=terms.opening, moderation_profile=terms.moderation_profile)
         path = path_to(connection, row.parent_id, PATH_CHARS)
         return row.owner_id, load_settings(row.settings), shaping, path
-
-    @reads
-    def _copied(self, connection: Connection, run_id: str, number: int) -> str | None:
-        of_item = (ReplayReplyRow.run_id == run_id, ReplayReplyRow.number == number)
-        id: str | None = connection.scalar(select(ReplayReplyRow.conversation_id).where(*of_item))
-        return id
 
     @writes
     def _add_copied_chat(self, connection: Connection, owner: str) -> str:
@@ -279,14 +276,23 @@ class ReplayRunVerbs(ReplaySetVerbs):
             connection.execute(those.values(deleted_at=None, active_leaf_id=asked_id))
 
     @reads
-    def _attempt(self, connection: Connection, run_id: str, number: int) -> tuple[str, int]:
-        """What is answered, and the number of this attempt: the same while none was begun, and until the
-        reply of one has ended."""
+    def _attempt(self, connection: Connection, run_id: str, number: int) -> _Attempt | None:
+        """The next attempt at an item; `None` if its path was not copied yet. Its number is the same while
+        none was begun, and until the reply of one has ended."""
         of_item = (ReplayReplyRow.run_id == run_id, ReplayReplyRow.number == number)
         turn = TurnRow.message_id == ReplayReplyRow.reply_id
-        query = select(ReplayReplyRow.asked_id, ReplayReplyRow.attempts, TurnRow.state)
-        row = connection.execute(query.outerjoin(TurnRow, turn).where(*of_item)).one()
-        return row.asked_id, row.attempts if row.state in RUNNING else row.attempts + 1
+        query = select(
+            ReplayReplyRow.conversation_id,
+            ReplayReplyRow.asked_id,
+            ReplayReplyRow.attempts,
+            TurnRow.state,
+            or_(is_done(), is_failed()).label("over"),
+        )
+        row = connection.execute(query.outerjoin(TurnRow, turn).where(*of_item)).first()
+        if row is None:
+            return None
+        attempt = row.attempts if row.state in RUNNING else row.attempts + 1
+        return _Attempt(row.conversation_id, row.asked_id, attempt, row.over)
 
     @writes
     def begun_replay(
@@ -303,6 +309,15 @@ class ReplayRunVerbs(ReplaySetVerbs):
         """Remember why no reply could be begun."""
         of_item = (ReplayReplyRow.run_id == run_id, ReplayReplyRow.number == number)
         connection.execute(update(ReplayReplyRow).where(*of_item).values(failure=dump_failure(failure)))
+
+
+class _Attempt(NamedTuple):
+    """over: whether the item was answered, or failed."""
+
+    conversation_id: str
+    asked_id: str
+    number: int
+    over: bool
 
 
 def _slices(path: Sequence[PathMessage]) -> Iterator[list[PathMessage]]:
