@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -259,7 +259,9 @@ async def test_a_link_pairs_its_models_and_its_blinding_holds_after_the_vote(two
 
 async def test_a_link_without_room_for_two_replies_asks_for_no_comparison(two: Models) -> None:
     async with two(rate=None) as site:
-        guest, _ = site.guest(models=[TALL, SMALL], asks=["thumbs", "compare"], replies_at_once=1)
+        guest, link = site.guest(models=[TALL, SMALL], asks=["thumbs", "compare"])
+        # As earlier versions let links be made.
+        site.store.change_link(link.id, terms=lambda terms: replace(terms, replies_at_once=1))
         client = site.client(guest)
         assert (await client.get("/api/link")).json()["asks"] == ["thumbs"]
         body = {"kind": "send", "client_key": "key", "text": "Hi", "against": {}}

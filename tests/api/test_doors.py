@@ -79,7 +79,7 @@ class World:
             self.state = answer.json()["error"]["code"]
             assert SENTENCE in answer.text, "the public sentence is told"
             return None
-        return answer.json()
+        return answer.json() if answer.content else None
 
     async def turn(self, **body: Any) -> Any:
         """A turn to its end, with all that its event route carried."""
@@ -135,6 +135,7 @@ class Row:
 
 
 TURNS = (("POST", "/api/turns"),)
+QUESTION = {"id": "wish", "text": "What is missing?"}
 TEMPLATE = {"name": "Greeter", "user": "Hello {{ who }}", "variables": [{"name": "who", "type": "text"}]}
 
 
@@ -252,6 +253,19 @@ async def title_of_a_share(at: World, text: str) -> None:
     await at.call("POST", "/api/shares", body)
 
 
+async def new_title_of_a_share(at: World, text: str) -> None:
+    begun = await at.calm()
+    made = await at.call("POST", "/api/shares", {"conversation_id": begun["conversation"]["id"]})
+    at.wire.clear()
+    await at.call("PATCH", f"/api/shares/{made['id']}", {"title": text})
+
+
+async def answer(at: World, text: str) -> None:
+    if (await at.client.get("/api/link")).status_code != 200:
+        at.client = at.site.client(at.site.guest("asked", questions=[QUESTION])[0])
+    await at.call("POST", "/api/answers", {"answers": {QUESTION["id"]: text}})
+
+
 async def reply(at: World, text: str) -> None:
     at.says = list(text)
     await at.turn(kind="send", text="Hello")
@@ -321,6 +335,8 @@ ROWS = (
     ),
     Row("a share that somebody continues", (("POST", "/api/shares/{id}/copy"),), "input", copied_share),
     Row("the title of a share", (("POST", "/api/shares"),), "input", title_of_a_share),
+    Row("a new title of a share", (("PATCH", "/api/shares/{id}"),), "input", new_title_of_a_share),
+    Row("an answer to a link's question", (("POST", "/api/answers"),), "input", answer),
     Row("a reply", TURNS, "output", reply),
     Row("a reply made anew", TURNS, "output", regenerate),
     Row("a reply to an edited message", TURNS, "output", reply_to_an_edit),
@@ -355,13 +371,11 @@ NOT_DOORS = {
     ("POST", "/api/links/{id}/duplicate"): "an operator's own",
     ("POST", "/api/links/{id}/revoke"): "takes no text",
     ("POST", "/api/consent"): "takes a number",
-    ("POST", "/api/answers"): "takes answers for the operator, which no model reads",
     ("POST", "/api/handover"): "takes no text",
     ("POST", "/api/handover/redeem"): "takes a code, and keeps nothing of it",
     ("PATCH", "/api/me"): "takes a person's own name, which no model and nobody else reads",
     ("PUT", "/api/me/password"): "takes passwords, and keeps a hash",
     ("POST", "/api/sign-out"): "takes no text",
-    ("PATCH", "/api/shares/{id}"): "takes a password, and keeps a hash",
     ("POST", "/s/{id}"): "takes a password, and keeps nothing of it",
     ("POST", "/sign-in/password"): "takes a name and a password, and keeps nothing of them",
     ("POST", "/t/redeem"): "takes a token, and keeps nothing of it",
@@ -415,7 +429,8 @@ CALLS = {
     ("api/templates/prompt_templates.py", "change_template"): "a changed template",
     ("api/templates/model_templates.py", "change_chat_template"): "an operator's own",
     ("api/people.py", "rename_person"): "a person's own name, which no model reads",
-    ("api/guests.py", "keep_answers"): "answers for the operator, which no model reads",
+    ("api/guests.py", "keep_answers"): "an answer to a link's question",
+    ("api/sharing/shares.py", "change_share"): "a new title of a share",
     ("sharing/links.py", "change_link"): "an operator's own",
     ("commands/link.py", "change_link"): "an operator's own",
     ("api/links.py", "change_link"): "an operator's own",
@@ -442,7 +457,7 @@ create_key touch_key revoke_key trim_keys
 keep_owner move_chats
 consent add_handover take_handover trim_handovers expire_chats
 consent add_handover take_handover trim_handovers
-change_share end_share add_views
+end_share add_views
 discard_calls erase_call
 activate call close go_on_with create_link create_owner delete_conversation delete_messages delete_template
 delete_conversations remove_person
@@ -491,6 +506,7 @@ def world(make_site: MakeSite, tmp_path: Path) -> Callable[..., Any]:
         options.setdefault("gates", moderation(told, *stages, profile=profile))
         async with make_site(backend, **options) as site:
             asked: dict[str, Any] = {"asks": ["thumbs", "better_answer"], "shares": True}
+            asked["questions"] = [QUESTION]
             who = site.guest(moderation_profile=guest, **asked)[0] if guest else site.visitor()
             at = World(site, site.client(who), backend, tmp_path / "chat.db", told)
             yield at

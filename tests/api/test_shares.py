@@ -480,6 +480,20 @@ async def test_pictures_are_copied_and_served_from_the_share(site: Site) -> None
     assert media.content == PICTURE.data
 
 
+async def test_the_title_of_a_share_is_changed_by_its_owner_and_masked_like_the_rest(site: Site) -> None:
+    owner = site.client(site.visitor())
+    begun = await talked(site, owner)
+    plain, masked = await shared(owner, begun), await shared(owner, begun, masked=True)
+    body = {"title": "  Ask\n ada@example.org "}
+    for made, title in ((plain, "Ask ada@example.org"), (masked, "Ask [EMAIL_1]")):
+        await reader(site).get("/" + made["path"])
+        answer = await owner.patch(f"/api/shares/{made['id']}", json=body)
+        assert (answer.status_code, answer.json()["title"]) == (200, title)
+        assert title in (await reader(site).get("/" + made["path"])).text
+    refused = await site.client(site.visitor("Eve")).patch(f"/api/shares/{plain['id']}", json=body)
+    assert refused.status_code == 404
+
+
 async def test_listing_goes_on_where_a_page_ended(site: Site) -> None:
     owner = site.client(site.visitor())
     begun = await talked(site, owner)

@@ -26,7 +26,7 @@ async def made(page: Page) -> str:
     return await link.input_value()
 
 
-async def test_made_read_without_scripts_and_ended(chat: Chat, visitor: NewVisitor) -> None:
+async def test_made_read_without_scripts_renamed_and_ended(chat: Chat, visitor: NewVisitor) -> None:
     page = await opened(chat)
     address = await made(page)
     stranger = await visitor(java_script_enabled=False)
@@ -35,6 +35,13 @@ async def test_made_read_without_scripts_and_ended(chat: Chat, visitor: NewVisit
     await expect(reading.locator(".wc-share-reply strong")).to_have_text("there")
     assert await stranger.cookies() == []
     dialog = page.get_by_role("dialog", name="Share this chat")
+    await dialog.get_by_role("button", name="Rename").click()
+    box = dialog.locator(".wc-shares-row").get_by_role("textbox", name="Title")
+    await box.fill("Greetings")
+    await box.press("Enter")
+    await expect(dialog.get_by_role("link", name="Greetings")).to_be_focused()
+    await reading.reload()
+    await expect(reading.get_by_role("heading", level=1)).to_have_text("Greetings")
     await dialog.get_by_role("button", name="End the link").click()
     await expect(dialog.get_by_text("No links.")).to_be_visible()
     gone = await reading.goto(address)

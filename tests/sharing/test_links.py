@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webchat.sharing import BadLifetime, hash_of, make_token, parse_lifetime
+from webchat.sharing import BadLifetime, BadTerms, TermsContent, hash_of, make_token, parse_lifetime
 from webchat.sharing.links import is_token
+from webchat.store.link_records import NO_TERMS
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
@@ -56,3 +57,12 @@ def test_any_lifetime_text_gives_a_time_to_come_or_is_refused(text: str) -> None
     except BadLifetime:
         return
     assert end is None or end > NOW
+
+
+def test_a_link_that_compares_has_room_for_two_replies() -> None:
+    compares = TermsContent(asks=["compare"], replies_at_once=1)
+    with pytest.raises(BadTerms, match="replies_at_once: a comparison writes two replies"):
+        compares.onto(NO_TERMS)
+    later = TermsContent(replies_at_once=1)
+    with pytest.raises(BadTerms):
+        later.onto(TermsContent(asks=["compare"]).onto(NO_TERMS))

@@ -10,6 +10,7 @@ from webchat.api.redeem import signed_in
 from webchat.api.services import Services
 from webchat.api.wire.links import AnswersBody, ConsentBody, GuestLink, Handover, HandoverBody
 from webchat.auth.cookies import SignIn
+from webchat.moderation import Context
 from webchat.sharing.answers import checked_answers
 from webchat.sharing.handover import Handovers
 from webchat.sharing.qr import qr_svg
@@ -36,7 +37,13 @@ class Guests:
     async def answer(self, guest: Guest, body: AnswersBody) -> None:
         """Answer the link's questions; an answer takes the place of the one before. 403 before the consent
         sentence is accepted, 422 if one does not fit its question."""
-        given = checked_answers(guest.terms, body.answers)
+        context = Context("input", guest.id, counts=False, profile=guest.terms.moderation_profile)
+        given = {
+            id: (question, await self._services.review.text(context, value))
+            if question.kind == "text" and isinstance(value, str)
+            else (question, value)
+            for id, (question, value) in checked_answers(guest.terms, body.answers).items()
+        }
         await self._store.call(self._store.keep_answers, guest.id, given)
 
     async def handover(self, guest: Guest, request: Request) -> Handover:

@@ -150,6 +150,17 @@ class Shares:
         share: Share = await self._store.call(self._store.create_share, owner.id, new)
         return share
 
+    async def title_for(self, owner: Owner, share_id: str, title: str) -> str:
+        """A new title, reviewed already, as the share shows it. Raises ShareNotAllowed, NotFound."""
+        allowed = self.allowed(owner)
+        if allowed == "off":
+            raise ShareNotAllowed
+        share: Share = await self._store.call(self._store.share, share_id)
+        if not share.masked and allowed != "masked":
+            return title
+        [masked] = await asyncio.to_thread(mask_texts, [title], self._finder)
+        return masked
+
     async def hashed(self, owner: Owner, password: str | None) -> str | None:
         """What is stored of a password. Raises Crowded."""
         if not password:

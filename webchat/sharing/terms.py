@@ -117,6 +117,8 @@ def check_terms(terms: LinkTerms) -> None:
         raise BadTerms("asks", "something is asked twice")
     if len(set(terms.reasons)) != len(terms.reasons):
         raise BadTerms("reasons", "a reason is named twice")
+    if "compare" in terms.asks and terms.replies_at_once == 1:
+        raise BadTerms("replies_at_once", "a comparison writes two replies at once: allow 2, or ask for none")
     if terms.training and not terms.consent:
         raise BadTerms("training", "write the consent sentence that says so")
     ids = [question.id for question in terms.questions]

@@ -16,6 +16,7 @@ from webchat.api.wire.shares import ShareBody, ShareChange, ShareCopyBody, Share
 from webchat.moderation import Context
 from webchat.sharing.share_errors import ShareNotAllowed
 from webchat.sharing.shares import Wish, expiry
+from webchat.store.records import Owner
 from webchat.store.share_records import SharedMessage
 
 
@@ -32,12 +33,7 @@ class ShareRoutes:
         fields = body.model_dump(exclude={"messages", "title"})
         if self._shares.allowed(caller) == "off":
             raise ShareNotAllowed
-        title = " ".join(body.title.split())
-        if title:
-            profile = caller.terms.moderation_profile
-            title = await self._services.review.text(
-                Context("input", caller.id, counts=False, profile=profile), title
-            )
+        title = await self._reviewed_title(caller, body.title)
         return SharedChat.read(
             await self._shares.create(caller, Wish(messages=chosen, title=title, **fields))
         )
@@ -57,9 +53,12 @@ class ShareRoutes:
         )
 
     async def change(self, caller: Caller, id: PathId, body: ShareChange) -> SharedChat:
-        """Change when it expires, its password, or whether readers may continue it."""
+        """Change its title, when it expires, its password, or whether readers may continue it."""
         said = body.model_fields_set
         changes: dict[str, object] = {}
+        if "title" in said:
+            title = await self._reviewed_title(caller, body.title)
+            changes["title"] = await self._shares.title_for(caller, id, title)
         if "days" in said:
             changes["expires_at"] = expiry(body.days)
         if "password" in said:
@@ -89,6 +88,13 @@ class ShareRoutes:
         made = await self._store.call(self._store.copy_share, caller.id, share.id, title, messages)
         self._services.turns.changed(caller.id, made.id)
         return Conversation.of(made)
+
+    async def _reviewed_title(self, caller: Owner, title: str) -> str:
+        """On one line."""
+        title = " ".join(title.split())
+        profile = caller.terms.moderation_profile
+        context = Context("input", caller.id, counts=False, profile=profile)
+        return await self._services.review.text(context, title) if title else ""
 
     async def _reviewed(self, context: Context, message: SharedMessage) -> SharedMessage:
         """What somebody else wrote comes in as if the caller had written it."""

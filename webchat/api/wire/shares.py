@@ -14,6 +14,7 @@ ShareMode = Literal["off", "masked", "on"]
 
 Days = Annotated[int, Field(ge=1, le=3650)]
 SharePassword = Annotated[str, Field(min_length=4, max_length=200)]
+ShareTitle = Annotated[str, Field(max_length=200)]
 
 
 class ShareBody(Body):
@@ -30,13 +31,14 @@ class ShareBody(Body):
     password: SharePassword | None = None
     allow_copy: bool = False
     preview: bool = False
-    title: Annotated[str, Field(max_length=200)] = ""
+    title: ShareTitle = ""
 
 
 class ShareChange(Body):
-    """Only fields that are present change anything. days: from now, `null` for never; password: `null` for
-    none."""
+    """Only fields that are present change anything. title: empty for none. days: from now, `null` for never;
+    password: `null` for none."""
 
+    title: ShareTitle = ""
     days: Days | None = None
     password: SharePassword | None = None
     allow_copy: bool = False

@@ -200,8 +200,8 @@ class ShareVerbs(Database):
     def change_share(
         self, connection: Connection, owner: str, share_id: str, changes: Mapping[str, object]
     ) -> Share:
-        """Change `expires_at`, `password_hash` or `allow_copy`. Raises NotFound, also for one that its owner
-        has ended, and TooManyShares where one that had expired would live again."""
+        """Change `title`, `expires_at`, `password_hash` or `allow_copy`. Raises NotFound, also for one that
+        its owner has ended, and TooManyShares where one that had expired would live again."""
         mine = (ShareRow.id == share_id, ShareRow.owner_id == owner)
         share = _share(connection, *mine)
         if share.ended_at is not None:
@@ -209,6 +209,8 @@ class ShareVerbs(Database):
         if "expires_at" in changes and share.ended(now()):
             _check_room(connection, owner)
         if changes:
+            if isinstance(title := changes.get("title"), str):
+                changes = {**changes, "title": clean(title)}
             connection.execute(update(ShareRow).where(*mine).values(changes))
         return _share(connection, *mine)
 

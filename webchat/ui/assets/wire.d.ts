@@ -1148,8 +1148,9 @@ export interface ShareBody {
   title?: string;
 }
 
-/** Only fields that are present change anything. days: from now, `null` for never; password: `null` for none. */
+/** Only fields that are present change anything. title: empty for none. days: from now, `null` for never; password: `null` for none. */
 export interface ShareChange {
+  title?: string;
   days?: number | null;
   password?: string | null;
   allow_copy?: boolean;

@@ -61,14 +61,52 @@ export class ShareList {
   #row(share) {
     const title = share.title || t("share.untitled");
     const copy = h("button", { type: "button", class: "wc-button", "aria-label": t("shares.copy_link_of", { title }), onclick: async () => (await copyText(address(share))) && showCopied(copy, t("transcript.copied")) }, t("shares.copy_link"));
+    const rename = h("button", { type: "button", class: "wc-button", "aria-label": t("shares.rename_of", { title }), onclick: () => this.#rename(share, row) }, t("shares.rename"));
     const end = h("button", { type: "button", class: "wc-button wc-danger", "aria-label": t("shares.end_of", { title }), onclick: () => this.#end(share, row, end) }, t("shares.end"));
     const row = h(
       "li",
       { class: "wc-shares-row", "data-id": share.id },
       h("div", { class: "wc-shares-words" }, h("a", { class: "wc-link", href: address(share), target: "_blank", rel: "noopener", dir: "auto" }, title), h("div", { class: "wc-shares-hint" }, about(share))),
-      h("div", { class: "wc-shares-actions" }, copy, end),
+      h("div", { class: "wc-shares-actions" }, copy, rename, end),
     );
     return row;
+  }
+
+  // A box in place of the title: Enter or leaving it saves, Escape does not.
+  /** @param {SharedChat} share @param {HTMLElement} row */
+  #rename(share, row) {
+    const link = /** @type {HTMLElement} */ (row.querySelector("a"));
+    if (link.hidden) return;
+    const box = h("input", { class: "wc-input", maxlength: "200", dir: "auto", value: share.title, "aria-label": t("shares.title_of") });
+    link.hidden = true;
+    link.after(box);
+    let done = false;
+    /** @param {boolean} save */
+    const finish = async (save) => {
+      if (done) return;
+      done = true;
+      const title = box.value.trim();
+      let shown = row;
+      try {
+        if (save && title !== share.title) row.replaceWith((shown = this.#row(await api.patch(`api/shares/${share.id}`, { title }))));
+      } catch (error) {
+        toast(errorLine(error), { kind: "error" });
+      }
+      const focused = document.activeElement;
+      link.hidden = false;
+      box.remove();
+      if (focused === box || focused === document.body) shown.querySelector("a")?.focus();
+    };
+    box.addEventListener("keydown", (event) => {
+      if (event.isComposing || event.keyCode === 229) return;
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      event.preventDefault(); // Escape would close the sheet
+      event.stopPropagation();
+      finish(event.key === "Enter");
+    });
+    box.addEventListener("blur", () => finish(true));
+    box.focus();
+    box.select();
   }
 
   /** @param {SharedChat} share @param {HTMLElement} row @param {HTMLButtonElement} button */
