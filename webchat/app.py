@@ -25,6 +25,7 @@ from backends.errors import BackendError
 from webchat import __version__
 from webchat.api import Edge, PageEntry, Services, body_limit, key_scope, routes
 from webchat.api.wire import moderation as wire
+from webchat.api.work import places
 from webchat.auth import Door, Identities, Sessions, load_or_make_secret
 from webchat.auth.passwords import Passwords
 from webchat.console import EVENT_BODY, MountedBlocks, create_console, is_event, mount_blocks
@@ -35,6 +36,7 @@ from webchat.feedback.jobs import Commands, JudgementExports, Trainings
 from webchat.feedback.replay import Replayer
 from webchat.imports import Importer
 from webchat.imports.background import Imports
+from webchat.mcp import Mcp
 from webchat.models import (
     Models,
     ModelSpec,
@@ -159,14 +161,16 @@ def build_app(
     )
     console, labels = create_console(services)
     mounted: list[MountedBlocks] = []
-    lifespan = _lifespan(services, engine, settings, mounted)
+    slots = places()
+    mcp = Mcp(services, slots, most_body=settings.max_body_bytes)
+    lifespan = _lifespan(services, engine, settings, mounted, mcp)
     parent = FastAPI(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
     )
-    parent.router.routes.extend(routes(services))
+    parent.router.routes.extend([*routes(services, slots), *mcp.routes()])
     mounted.append(
         mount_blocks(parent, CONSOLE, console, "operator", ui=ui, root_path=settings.root_path, labels=labels)
     )
@@ -218,7 +222,7 @@ def _body_limit(method: str, path: str, most: int) -> int:
 
 
 def _lifespan(
-    services: Services, engine: Engine, settings: Settings, mounted: Sequence[MountedBlocks]
+    services: Services, engine: Engine, settings: Settings, mounted: Sequence[MountedBlocks], mcp: Mcp
 ) -> Lifespan:
     store, models = services.store, services.models
 
@@ -244,6 +248,7 @@ def _lifespan(
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+                await mcp.aclose()
                 await _close(services)
 
     return lifespan

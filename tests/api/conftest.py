@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 from backends.base import Backend
 from backends.echo import EchoBackend
 from webchat.api import Edge, Services, body_limit, key_scope, routes
+from webchat.api.work import places
 from webchat.auth import Cookies, Door, DoorSettings, Identities, Sessions
 from webchat.auth import passwords as passwords_room
 from webchat.auth.passwords import Passwords
@@ -31,6 +32,7 @@ from webchat.auth.sessions import make_token
 from webchat.feedback.jobs import JudgementExports
 from webchat.imports import Importer
 from webchat.imports.background import Imports
+from webchat.mcp import Mcp
 from webchat.models import Create, Models, ModelSpec
 from webchat.moderation import GateFactory, OpenGates
 from webchat.moderation.filters import Moderator
@@ -199,8 +201,10 @@ def make_site(tmp_path: Path) -> MakeSite:
             moderators=moderators,
             judgement_exports=judgement_exports,
         )
+        slots = places()
+        mcp = Mcp(services, slots, most_body=MOST_BODY)
         door_ = Door(
-            Starlette(routes=routes(services)),
+            Starlette(routes=[*routes(services, slots), *mcp.routes()]),
             identities=identities,
             settings=settings,
             body_limit=partial(body_limit, most=MOST_BODY),
@@ -211,6 +215,7 @@ def make_site(tmp_path: Path) -> MakeSite:
             yield site
         finally:
             await site.aclose()
+            await mcp.aclose()
             await imports.aclose()
             await services.shares.aclose()
             await services.sandbox.aclose()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -46,7 +46,11 @@ from webchat.api.wire.people import Health as HealthState
 from webchat.api.wire.turns import BegunTurn, Events
 from webchat.api.work import LEAVING, Work, in_its_place, places
 from webchat.auth import SMALL_BODY
+from webchat.slots import Slots
 from webchat.store.key_records import KeyScope
+
+MCP = "/mcp"
+"""Where `webchat.mcp` answers."""
 
 LONG = None
 """The body limit of routes that take long texts: the limit in the settings."""
@@ -363,11 +367,11 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
 )
 
 
-def routes(services: Services) -> list[BaseRoute]:
+def routes(services: Services, slots: Mapping[Work, Slots] | None = None) -> list[BaseRoute]:
     """The routes, to be registered before anything that matches every path. They expect the owner in
-    `scope["state"]["owner"]`, set by `webchat.auth.Door`."""
+    `scope["state"]["owner"]`, set by `webchat.auth.Door`. slots: by kind of work; `None` for their own."""
     made: list[BaseRoute] = []
-    slots = places()
+    slots = places() if slots is None else slots
     for kind, rows in TABLE:
         handlers = kind(services)
         for row in rows:
@@ -377,7 +381,7 @@ def routes(services: Services) -> list[BaseRoute]:
             made.append(Route(row.path, answering(handler), methods=[row.method]))
     made += v1_routes(services, slots["trial"])
     # Whatever else is asked for under /api is answered here, in JSON, and never reaches Gradio.
-    made.append(Route("/api/{rest:path}", answering(_nothing), methods=_EVERY_METHOD))
+    made.append(Route("/api/{rest:path}", answering(_nothing), methods=EVERY_METHOD))
     return made
 
 
@@ -386,7 +390,7 @@ def body_limit(method: str, path: str, most: int) -> int:
     Gradio's, get the small limit, except for pages of other packages. most: the limit in the settings."""
     if method == "POST" and path.startswith("/pages/"):
         return most
-    if method == "POST" and path in TAKING:
+    if method == "POST" and path in (*TAKING, MCP):
         return most
     return most if any(method == known and where.match(path) for known, where in _long()) else SMALL_BODY
 
@@ -400,6 +404,8 @@ def key_scope(method: str, path: str) -> KeyScope | None:
     """What an API key needs for a request. Paths outside the table, including Gradio's, are open to none."""
     if path.startswith("/v1/"):
         return "chat"
+    if path == MCP:
+        return "read"  # what a tool needs beyond that, it checks itself
     return next((scope for known, where, scope in _keyed() if known == method and where.match(path)), None)
 
 
@@ -409,7 +415,7 @@ def _keyed() -> list[tuple[str, re.Pattern[str], KeyScope | None]]:
     return [(row.method, compile_path(row.path)[0], row.key) for _, rows in TABLE for row in rows]
 
 
-_EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 async def _nothing(request: Request) -> Response:

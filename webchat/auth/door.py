@@ -53,8 +53,8 @@ _PROXY_SIGNS_IN = (
     "The proxy in front of this server signs you in.",
     "To be somebody else, sign out there first.",
 )
-_FOR_PROGRAMS = "/v1/"
-_JSON_BELOW = ("/api/", _FOR_PROGRAMS)
+_FOR_PROGRAMS = ("/v1/", "/mcp")
+_JSON_BELOW = ("/api/", *_FOR_PROGRAMS)
 
 
 def no_keys(method: str, path: str) -> None:
@@ -336,7 +336,7 @@ def _may_store(scope: Scope) -> bool:
     """Whether the request may be the first to store something for its owner. Reading stores nothing: a
     crawler costs no row."""
     path: str = scope["path"]
-    return scope["method"] not in SAFE_METHODS and path.startswith(("/api/", "/pages/", "/v1/"))
+    return scope["method"] not in SAFE_METHODS and path.startswith((*_JSON_BELOW, "/pages/"))
 
 
 def _signed_in(scope: Scope, sign_in: SignIn, admission: Admission, nonce: str) -> Scope:

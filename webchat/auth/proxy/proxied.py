@@ -85,7 +85,7 @@ class Proxied:
         vouch: Vouch | None = scope["state"]["vouch"]
         if vouch is None or not vouch.person:
             # Proxies let scripts and styles through without asking who wants them.
-            asks = scope["path"] == "/" or scope["path"].startswith(("/api/", "/v1/"))
+            asks = scope["path"] == "/" or scope["path"].startswith(("/api/", "/v1/", "/mcp"))
             return await self._unnamed(sign_in, owners, ends=vouch is not None and asks)
         try:
             identity = await self._identity(vouch)
