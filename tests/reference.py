@@ -6,8 +6,11 @@ A page marks each table with `<!-- NAME: generated -->` and `<!-- NAME: end -->`
 from __future__ import annotations
 
 import argparse
+import json
 import re
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,9 @@ from tests.clean_environment import ROOT
 from tests.openapi import openapi_json, routes, wire_types
 from tests.statuses import statuses
 from webchat.cli import command_parser
+from webchat.commands.space.carried import Carried
+from webchat.commands.space.folder import written
+from webchat.commands.space.kinds import KINDS
 from webchat.moderation import plugins
 from webchat.moderation.kinds.tables import TABLES as RULES
 from webchat.moderation.kinds.tables import Acting, Table
@@ -111,8 +117,34 @@ def api_routes() -> str:
     )
 
 
+def pins() -> str:
+    """The project's direct dependencies by extra, at the versions of constraints.txt."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    # `pip freeze` writes a name as its project does, an index takes "-" and "_" for the same.
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-").splitlines()
+    tested = dict(line.partition(" ")[0].split("==", 1) for line in lines if "==" in line and line[0] != "#")
+    extras = {"": project["dependencies"], **project["optional-dependencies"]}
+    found: dict[str, dict[str, str]] = {}
+    for extra in ("", "llamacpp", "local", "postgres"):
+        names = (re.match(r"[A-Za-z0-9_-]+(\[\w+\])?", asked) for asked in extras[extra])
+        found[extra] = {
+            name[0]: tested[name[0].partition("[")[0].lower().replace("_", "-")] for name in names if name
+        }
+    return json.dumps(found, indent=1, sort_keys=True) + "\n"
+
+
+def space(name: str) -> str:
+    """A file of the Space that the default settings make."""
+    kind = KINDS["embedded"]
+    return written(kind, Settings(), Carried(), "webchat")[name]
+
+
 FILES: Mapping[str, Callable[[], str]] = {
     "deploy/openapi.json": openapi_json,
+    "webchat/commands/space/pins.json": pins,
+    "deploy/space/README.md": partial(space, "README.md"),
+    "deploy/space/app.py": partial(space, "app.py"),
+    "deploy/space/requirements.txt": partial(space, "requirements.txt"),
     "webchat/ui/assets/wire.d.ts": wire_types,
 }
 """What is generated as a whole."""

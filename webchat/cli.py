@@ -21,6 +21,7 @@ from webchat.commands.key import add_key_commands
 from webchat.commands.link import add_link_commands
 from webchat.commands.operator import add_operator_commands
 from webchat.commands.replay import add_replay_command
+from webchat.commands.space import add_space_commands
 from webchat.commands.terminal import CommandError, known_errors
 from webchat.commands.user import add_user_commands
 from webchat.launching import prepare, start
@@ -137,6 +138,7 @@ def command_parser() -> _Parser:
     add_attention_command(add, option)
     add_replay_command(add, option)
     add_operator_commands(commands, add, option)
+    add_space_commands(commands, add, option)
     parser.known = known
     return parser
 

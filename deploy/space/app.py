@@ -1,4 +1,5 @@
-"""The Space's entry: every setting comes from its variables and secrets."""
+# Written by `webchat space build`, which replaces this file.
+"""Settings come from webchat.toml, the Space's variables and its secrets."""
 
 import sys
 

@@ -234,6 +234,9 @@ def _machine_layer(environ: Mapping[str, str]) -> Layer:
     if environ.get("SPACE_ID"):
         values.update(SPACE)
         origins.update(dict.fromkeys(SPACE, ON_A_SPACE))
+        if environ.get("SPACE_HOST"):
+            values["public_url"] = f"https://{environ['SPACE_HOST']}"
+            origins["public_url"] = "SPACE_HOST"
     return Layer(values, origins)
 
 

@@ -1,0 +1,137 @@
+"""A Space's README: the front matter that the host reads, and what people read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
+
+from webchat.commands.space.carried import Carried
+from webchat.commands.space.kinds import Kind
+from webchat.commands.space.pins import gradio_version
+from webchat.settings import Settings
+
+
+def readme(kind: Kind, settings: Settings, found: Carried, title: str) -> str:
+    """The whole README.md."""
+    front = "\n".join(_front(kind, settings, found, title))
+    parts = (
+        f"---\n{front}\n---",
+        f"# {title}",
+        "A chat over your own model.",
+        _data(settings, found),
+        _people(settings),
+        _changing(kind, found),
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _front(kind: Kind, settings: Settings, found: Carried, title: str) -> Iterator[str]:
+    yield f"title: {json.dumps(title, ensure_ascii=False)}"
+    yield "emoji: 💬"
+    yield "colorFrom: gray"
+    yield "colorTo: blue"
+    yield "sdk: gradio"
+    yield f"sdk_version: {gradio_version()}"
+    yield f'python_version: "{kind.python}"'
+    yield "app_file: app.py"
+    yield f"suggested_hardware: {kind.hardware}"
+    if kind.startup:
+        yield f"startup_duration_timeout: {kind.startup}"
+    if "huggingface" in settings.sign_in:
+        yield "hf_oauth: true"
+        rules = (*settings.allowed_people, *settings.operator_people)
+        if any("@" in rule for rule in rules):
+            yield "hf_oauth_scopes:\n- email"
+    if models := list(_hub_models(settings, found)):
+        yield "models:\n" + "\n".join(f"- {model}" for model in models)
+    yield "header: mini"
+    yield "pinned: false"
+    yield "license: apache-2.0"
+    yield "short_description: A chat over your own model"
+
+
+def _hub_models(settings: Settings, found: Carried) -> Iterable[str]:
+    named = [(found.values.get("model"), settings.endpoint)]
+    named += [(table.get("model"), table.get("endpoint")) for table in found.models]
+    for model, endpoint in named:
+        if model and not endpoint and not model.endswith(".gguf"):
+            yield model
+
+
+def _data(settings: Settings, found: Carried) -> str:
+    """Who gets what people write, and how long it is kept."""
+    hosts = [
+        urlsplit(url).hostname for url in (settings.endpoint, *(m.endpoint for m in settings.models)) if url
+    ]
+    if hosts:
+        masked = " Personal data that is found in them is replaced by placeholders." * (
+            settings.masking != "off"
+        )
+        names = ", ".join(dict.fromkeys(map(str, hosts)))
+        where = f"Messages are sent to {names}, whose own terms apply.{masked}"
+    else:
+        where = (
+            "Messages are answered by the model in this Space, unless its variables name an endpoint; then"
+            " they are sent there."
+        )
+    if "DATABASE_URL" in found.secrets:
+        kept = "Conversations are kept in the database that the secret `DATABASE_URL` names."
+    else:
+        kept = (
+            "**Nothing is kept after a restart.** Conversations are on this Space's own disk, which is erased"
+            " whenever it restarts, sleeps or is rebuilt. Export what you want to keep."
+        )
+    return (
+        f"## Your data\n\n- {where}\n- {kept}\n"
+        "- The owner of this Space can read every conversation and rating.\n"
+        "- A deleted conversation is removed for good after"
+        f" {settings.trash_days} days, or at once from *Recently deleted*.\n"
+        "- No analytics, and nothing is loaded from other servers."
+    )
+
+
+def _people(settings: Settings) -> str:
+    if settings.accounts:
+        who = f"People sign in ({', '.join(settings.accounts)}) and see only their own conversations."
+    elif "link" in settings.sign_in:
+        who = (
+            "Only people with a link get in; the first one is in this Space's log. Each sees only their own"
+            " conversations."
+        )
+    else:
+        who = (
+            "The Space's visibility controls access: a private Space is for you, a public one for everyone. A"
+            " cookie identifies each visitor, who sees only their own conversations."
+        )
+    return (
+        f"## Who can see what\n\n{who} Some browsers store no cookies for a page in a frame; in that case"
+        " open the Space at its own address, `https://<owner>-<name>.hf.space`."
+    )
+
+
+def _changing(kind: Kind, found: Carried) -> str:
+    rows = dict.fromkeys(sorted(found.secrets), ("Secret", ""))
+    if "endpoint" not in found.values and not found.models and "openai" in kind.runs:
+        rows["OPENAI_BASE_URL"] = ("Variable", "An OpenAI-compatible endpoint")
+        rows["OPENAI_API_KEY"] = ("Secret", "The endpoint's key")
+    model = "an id of the Hub" if kind.local else "one of the endpoint's (default: all it lists)"
+    rows |= {
+        "WEBCHAT_MODEL": ("Variable", f"The model: {model}"),
+        "WEBCHAT_SYSTEM_PROMPT": ("Variable", "What the model is told before every conversation"),
+        "WEBCHAT_SIGN_IN": (
+            "Variable",
+            "`open` (default), `link`, or `huggingface` with `WEBCHAT_ALLOWED_PEOPLE` and `hf_oauth: true`"
+            " above",
+        ),
+        "WEBCHAT_COOKIE_SECRET": (
+            "Secret",
+            "Keeps visitors signed in after a restart: 32 random characters or more",
+        ),
+    }
+    listed = "\n".join(f"| {kept_as} | `{name}` | {about} |" for name, (kept_as, about) in rows.items())
+    return (
+        "## Changing it\n\nIn the Space's settings, which win over `webchat.toml`:\n\n"
+        f"| Set as | Name | What it does |\n|---|---|---|\n{listed}\n\n"
+        "Every other setting works the same way: `WEBCHAT_` and its name."
+    )
