@@ -1,5 +1,5 @@
-"""Each kind of Space, in an environment made as the host makes it: it starts, answers in a browser, and has its
-chats after a restart. `python -m pytest -m slow tests/deploy/test_space_started.py --timeout=1800`"""
+"""Each kind of Space, in an environment made as the host makes it: it starts, answers in a browser, and has
+its chats after a restart. `python -m pytest -m slow tests/deploy/test_space_started.py --timeout=1800`"""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def built(folder: Path, *flags: str) -> Path:
 
 
 def host_environment(space: Path) -> Path:
-    """The interpreter of an environment with what the host installs, in one step: the requirements, Gradio with
-    two extras, `spaces` and a few more (from the build logs of public Spaces, 2026)."""
+    """The interpreter of an environment with what the host installs, in one step: the requirements, Gradio
+    with two extras, `spaces` and a few more (from the build logs of public Spaces, 2026)."""
     front = (space / "README.md").read_text(encoding="utf-8").split("---")[1]
     version = re.search(r"^sdk_version: (.+)$", front, re.MULTILINE)
     assert version is not None
