@@ -28,6 +28,7 @@ from webchat.api.wire import moderation as wire
 from webchat.api.work import places
 from webchat.auth import Door, Identities, Sessions, load_or_make_secret
 from webchat.auth.passwords import Passwords
+from webchat.backups import finish_restoring
 from webchat.console import EVENT_BODY, MountedBlocks, create_console, is_event, mount_blocks
 from webchat.console import PATH as CONSOLE
 from webchat.data_folder import SECRET, make_data_folder
@@ -106,6 +107,7 @@ def build_app(
     packages. specs, create: fakes for tests. Raises `BadSettings`, `StoreError`, `BackendError`, `OSError`.
     """
     make_data_folder(settings)
+    finish_restoring(settings)
     secret = _secret(settings)
     engine = build_engine(settings, backends=backends, specs=specs, create=create)
     store, models, turns, gates = engine.store, engine.models, engine.turns, engine.gates

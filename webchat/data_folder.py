@@ -13,6 +13,10 @@ from webchat.settings import BadSettings, Settings
 
 SECRET = "cookie-secret"
 """The file with the key that signs cookies."""
+MASKING_SECRET = "masking-secret"
+"""The file with the key that encrypts the values of placeholders."""
+SNAPSHOTS = "snapshots.json"
+"""What the last snapshot was."""
 _ADDRESS = "address"
 _log = logging.getLogger(__name__)
 
@@ -45,7 +49,7 @@ def _ours(folder: Path) -> Iterator[Path]:
     backups = folder / "backups"
     secrets = [*folder.glob("*-secret")]
     yield from (*secrets, folder / _ADDRESS, backups, *backups.glob("*"))
-    known = {_ADDRESS, backups.name, "server.log", *(path.name for path in secrets)}
+    known = {_ADDRESS, SNAPSHOTS, backups.name, "server.log", *(path.name for path in secrets)}
     names = {path.name for path in folder.iterdir()}
     if names and all(name.startswith("webchat.db") for name in names - known):
         yield folder

@@ -16,6 +16,7 @@ from backends.base import Backend
 from backends.errors import ModelNotFound
 from webchat.api.templates.model_templates import given
 from webchat.auth import load_or_make_secret
+from webchat.data_folder import MASKING_SECRET
 from webchat.functions import with_functions
 from webchat.models import (
     KnownServers,
@@ -186,11 +187,17 @@ def _masking(settings: Settings, gates: GateFactory, store: Store) -> GateFactor
             keep = Encrypted(
                 lambda owner, id: store.call(store.placeholders, owner, id),
                 lambda owner, id, values, anew: store.call(store.keep_placeholders, owner, id, values, anew),
-                load_or_make_secret(settings.data_dir / "masking-secret"),
+                _masking_secret(settings),
             )
         except ValueError as error:
             log.warning("%s. Until then, placeholder values are kept in memory only.", error)
     return MaskedGates(gates, Masking(keep), always=settings.masking == "always")
+
+
+def _masking_secret(settings: Settings) -> str:
+    if settings.masking_secret is not None:
+        return settings.masking_secret.get_secret_value()
+    return load_or_make_secret(settings.data_dir / MASKING_SECRET)
 
 
 async def _give_templates(store: Store, models: Models) -> None:

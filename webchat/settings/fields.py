@@ -11,7 +11,16 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, FilePath, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from webchat.settings.engine import EngineFields, SamplingFields, Words, setting
 from webchat.settings.model import (
@@ -38,6 +47,20 @@ OWN_PATHS = frozenset(
     | {"v1"}
 )
 """First segments of the app's own routes; a proxy cannot serve the app under any of them."""
+
+
+def snapshot_place(value: str | None) -> str | None:
+    """Raises `ValueError` unless it is an absolute path or a dataset repository."""
+    if not value:
+        return None
+    if value.startswith("hf://"):
+        if not re.fullmatch(r"hf://datasets/[\w.-]+/[\w.-]+", value):
+            raise ValueError("not a dataset repository")
+        return value
+    path = Path(value).expanduser()
+    if not path.is_absolute() or (path.exists() and not path.is_dir()):
+        raise ValueError("not a folder")
+    return str(path)
 
 
 class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
@@ -111,6 +134,34 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
         "PostgreSQL or SQLite URL (default: webchat.db in the data folder).",
         "postgresql://user:password@host/name or sqlite:///path",
         flag=False,
+    )
+    snapshots: Annotated[str | None, AfterValidator(snapshot_place)] = setting(
+        None,
+        "Where copies of an SQLite database are kept while the server runs, from which a server without a"
+        " database starts: a folder, such as a mounted bucket, or a private dataset repository; see"
+        " deploy/backup.md.",
+        "an absolute path of a folder or hf://datasets/OWNER/NAME",
+    )
+    snapshots_every: Annotated[float, Field(ge=0.05, le=1440)] = setting(
+        10.0,
+        "Minutes between two snapshots; a stop of the server makes one too. Without changes none is made.",
+        "a number from 0.05 to 1440",
+    )
+    snapshots_keep: Annotated[int, Field(ge=2, le=1000)] = setting(
+        10, "Snapshots to keep.", "a whole number from 2 to 1000"
+    )
+    snapshots_name: str = setting(
+        "webchat",
+        "Name of this server where several keep snapshots in one place; on a Space, its own.",
+        "up to 100 letters, digits, dots, dashes, underscores and slashes",
+    )
+    backup_key: SecretStr | None = setting(
+        None,
+        "Key that encrypts snapshots and backups; without it they hold no secrets of this server.",
+        "at least 16 characters", flag=False,
+    )  # fmt: skip
+    ephemeral: bool = setting(
+        False, "The data folder is erased at each restart (default: on a Space); the page says so."
     )
     trash_days: Annotated[int, Field(ge=0, le=3650)] = setting(
         30, "Days a deleted conversation can be restored.", "a whole number from 0 to 3650"
@@ -198,6 +249,11 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
         "Whether models receive placeholders for personal data, whose real values are restored in the reply:"
         " `remote` for models outside this machine and private networks, `always` for all.",
     )
+    masking_secret: SecretStr | None = setting(
+        None,
+        "Key that encrypts stored placeholder values (default: generated and stored in the data folder).",
+        "at least 32 characters", flag=False,
+    )  # fmt: skip
     masking_keep: Literal["encrypted", "never"] = setting(
         "encrypted",
         "Where placeholder values are stored: `encrypted` in the database, `never` in memory only.",
@@ -270,11 +326,20 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(network(text)) for text in value)
 
-    @field_validator("cookie_secret")
+    @field_validator("cookie_secret", "masking_secret", "backup_key")
     @classmethod
-    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < 32:
+    def _long_enough(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < (
+            16 if info.field_name == "backup_key" else 32
+        ):
             raise ValueError("too short")
+        return value
+
+    @field_validator("snapshots_name")
+    @classmethod
+    def _is_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,99}", value):
+            raise ValueError("not a name")
         return value
 
     @field_validator("database_url")
@@ -316,6 +381,11 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
         if self.function and (self.model or self.endpoint):
             other = "model" if self.model else "endpoint"
             raise ValueError(f"function and {other} are mutually exclusive: choose one")
+        if self.snapshots and not self.store_url.startswith("sqlite"):
+            raise ValueError(
+                "snapshots are of an SQLite database: PostgreSQL keeps its data itself; leave out snapshots,"
+                " and see deploy/backup.md for backups"
+            )
         shortcut = self.model or self.endpoint or self.function
         kind = kind_of(self.model or "", self.endpoint or "", self.function or "") if shortcut else ""
         check_engine(self, kind)

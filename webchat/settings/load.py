@@ -47,7 +47,7 @@ HONOURED = {
 }
 """Variables of other programs that are also read, and the setting each one fills."""
 
-SPACE = {"host": "0.0.0.0", "sign_in": "open", "embed": True}
+SPACE = {"host": "0.0.0.0", "sign_in": "open", "embed": True, "ephemeral": True}
 """Defaults on a Hugging Face Space (where `SPACE_ID` is set): the Space's own visibility decides who gets in,
 and each visitor sees only their own conversations."""
 
@@ -232,8 +232,8 @@ def _machine_layer(environ: Mapping[str, str]) -> Layer:
     if environ.get("SSH_CONNECTION") or (sys.platform == "linux" and not screen):
         values["open_browser"], origins["open_browser"] = False, "default without a screen"
     if environ.get("SPACE_ID"):
-        values.update(SPACE)
-        origins.update(dict.fromkeys(SPACE, ON_A_SPACE))
+        values.update(SPACE, snapshots_name=environ["SPACE_ID"])
+        origins.update(dict.fromkeys((*SPACE, "snapshots_name"), ON_A_SPACE))
         if environ.get("SPACE_HOST"):
             values["public_url"] = f"https://{environ['SPACE_HOST']}"
             origins["public_url"] = "SPACE_HOST"

@@ -1,0 +1,285 @@
+"""A backup is made while the server writes, holds no bare secret, and comes back whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tarfile
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from tests.clean_environment import ROOT
+from tests.store.talk import Talk
+from webchat.auth import load_or_make_secret
+from webchat.backups import BackupError, finish_restoring, make_backup, restore, verify
+from webchat.backups.archive import read_archive
+from webchat.backups.errors import Damaged, KeyMissing, WrongKey
+from webchat.backups.history import read_history
+from webchat.cli import run
+from webchat.settings import Settings
+from webchat.store import DatabaseBusy, Store
+from webchat.store.copying.files import Stopped, copy_file
+
+KEY = "sixteen characters and more"
+
+
+def settings_in(folder: Path, **values: Any) -> Settings:
+    return Settings(data_dir=folder, **values)
+
+
+def filled(folder: Path, *texts: str) -> Settings:
+    """A data folder with secrets and a conversation for each text."""
+    folder.mkdir(exist_ok=True)
+    settings = settings_in(folder)
+    for name in ("cookie-secret", "masking-secret"):
+        load_or_make_secret(folder / name)
+    with closing(Store.open(settings.store_url)) as store:
+        owner = store.local_owner().id
+        for text in texts:
+            begun = Talk(store, owner).say(text, f"{text}, too")
+        store.keep_placeholders(owner, begun.conversation.id, {"<NAME_1>": b"sealed"}, False)
+    return settings
+
+
+def killed_after(step: str, work: Callable[[], object]) -> None:
+    """Do some work in a process of its own that is killed once a function has returned."""
+    name, _, function = step.rpartition(".")
+    module = sys.modules[name]
+    whole = getattr(module, function)
+
+    def killed(*given: Any, **named: Any) -> None:
+        whole(*given, **named)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if (child := os.fork()) == 0:
+        try:
+            setattr(module, function, killed)
+            work()
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+def texts_in(settings: Settings) -> list[str]:
+    with closing(sqlite3.connect(settings.data_dir / "webchat.db")) as connection:
+        query = "SELECT text FROM messages WHERE role = 'user' ORDER BY id"
+        return [text for (text,) in connection.execute(query)]
+
+
+def sealed(settings: Settings) -> Settings:
+    return settings.model_copy(update={"backup_key": SecretStr(KEY)})
+
+
+def test_a_copy_made_while_the_server_writes_is_of_one_moment(tmp_path: Path) -> None:
+    """Every reply in it is whole, and the writer does not wait for it."""
+    path, copy = tmp_path / "webchat.db", tmp_path / "copy.db"
+    done = threading.Event()
+    with closing(Store.open(f"sqlite:///{path}")) as store:
+        talk = Talk(store, store.local_owner().id)
+        with store.transaction(write=True) as connection:
+            connection.exec_driver_sql("CREATE TABLE bulk (data)")
+            connection.exec_driver_sql(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+                " INSERT INTO bulk SELECT randomblob(1000) FROM n"
+            )
+        written = 0
+
+        def copy_it() -> None:
+            copy_file(path, copy, lambda: not step.wait(5))
+            done.set()
+
+        step = threading.Event()
+        copying = threading.Thread(target=copy_it)
+        copying.start()
+        while not copy.exists() or copy.stat().st_size == 0:
+            pass
+        for written in range(1, 6):  # between two steps of the copy
+            talk.say(f"message {written}", "reply")
+        step.set()
+        copying.join()
+    assert done.is_set()
+    with closing(sqlite3.connect(copy)) as copied:
+        assert copied.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert copied.execute("SELECT count(*) FROM bulk").fetchone() == (20000,)
+        assert copied.execute("SELECT count(*) FROM messages").fetchone() == (0,)
+    assert written == 5
+
+
+def test_a_copy_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
+    settings = filled(tmp_path, "hello")
+    with pytest.raises(Stopped):
+        make_backup(settings, tmp_path / "b.tar.gz", stop=lambda: True)
+    assert not list(tmp_path.glob("b.tar.gz*"))
+
+
+def test_an_unsealed_backup_is_a_plain_archive_without_secrets(tmp_path: Path) -> None:
+    settings, target = filled(tmp_path / "data", "hello"), tmp_path / "backup.tar.gz"
+    made = make_backup(settings, target)
+    with tarfile.open(target) as tar:
+        assert tar.getnames() == ["manifest.json", "webchat.db"]
+    assert target.stat().st_mode & 0o077 == 0
+    for name in ("cookie-secret", "masking-secret"):
+        secret = (settings.data_dir / name).read_bytes()
+        with tarfile.open(target) as tar:
+            assert all(secret not in tar.extractfile(member).read() for member in tar)  # type: ignore[union-attr]
+    assert (made.messages, made.conversations, made.placeholders) == (2, 1, 1)
+    assert verify(target, None) == made
+
+
+def test_a_sealed_backup_brings_the_secrets_and_opens_only_with_its_key(tmp_path: Path) -> None:
+    settings, target = sealed(filled(tmp_path / "data", "hello")), tmp_path / "backup.sealed"
+    make_backup(settings, target)
+    assert b"hello" not in target.read_bytes()
+    with pytest.raises(KeyMissing):
+        verify(target, None)
+    with pytest.raises(WrongKey):
+        verify(target, "quite another key")
+    elsewhere = sealed(settings_in(tmp_path / "new"))
+    assert restore(elsewhere, target).lost == ()
+    for name in ("cookie-secret", "masking-secret"):
+        assert (tmp_path / "new" / name).read_bytes() == (tmp_path / "data" / name).read_bytes()
+        assert (tmp_path / "new" / name).stat().st_mode & 0o077 == 0
+    assert texts_in(elsewhere) == ["hello"]
+
+
+def test_a_restore_without_the_secrets_says_what_is_lost(tmp_path: Path) -> None:
+    settings, target = filled(tmp_path / "data", "hello"), tmp_path / "backup.tar.gz"
+    make_backup(settings, target)
+    cookies, masked = restore(settings_in(tmp_path / "new"), target).lost
+    assert "sign in" in cookies
+    assert "1 conversation can't" in masked
+    # Not where they come from the settings, as on a Space.
+    given = {
+        name: SecretStr((settings.data_dir / file).read_text().strip())
+        for name, file in (("cookie_secret", "cookie-secret"), ("masking_secret", "masking-secret"))
+    }
+    assert restore(settings_in(tmp_path / "space", **given), target).lost == ()
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_a_torn_or_changed_backup_is_refused_and_nothing_is_touched(tmp_path: Path, key: str | None) -> None:
+    settings, target = filled(tmp_path / "data", "hello"), tmp_path / "backup"
+    settings = sealed(settings) if key else settings
+    make_backup(settings, target)
+    data = target.read_bytes()
+    elsewhere = settings.model_copy(update={"data_dir": tmp_path / "new"})
+    for share in (0, 0.01, 0.3, 0.7, 0.999):
+        target.write_bytes(data[: int(len(data) * share)])
+        with pytest.raises(Damaged):
+            restore(elsewhere, target)
+    for at in range(80, len(data), len(data) // 5):
+        target.write_bytes(data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
+        with pytest.raises(Damaged):
+            read_archive(target, key)
+    assert not (tmp_path / "new" / "webchat.db").exists()
+
+
+def test_a_restore_needs_to_be_alone_and_to_be_told_to_replace(tmp_path: Path) -> None:
+    settings, target = filled(tmp_path / "data", "hello"), tmp_path / "backup.tar.gz"
+    make_backup(settings, target)
+    with closing(Store.open(settings.store_url)) as store:
+        Talk(store, store.local_owner().id).say("later", "words")
+        with pytest.raises(DatabaseBusy):
+            restore(settings, target, replace=True)
+    with pytest.raises(BackupError, match="--replace"):
+        restore(settings, target)
+    aside = restore(settings, target, replace=True).aside
+    assert texts_in(settings) == ["hello"]
+    assert aside is not None
+    with closing(Store.open(f"sqlite:///{aside / 'webchat.db'}")) as store:
+        assert store.count_chats("local") == {store.local_owner().id: 2}
+
+
+STEPS = (
+    "webchat.backups.restoring._unpacked",
+    "webchat.backups.restoring._write",
+    "webchat.backups.restoring._replace_secret",
+    "webchat.store.copying.files._close_log",
+    "webchat.store.copying.files._put_aside",
+    "webchat.store.copying.files._folder_on_disk",
+    "webchat.backups.restoring.put_in_place",
+    "webchat.backups.restoring.save_history",
+)
+
+
+def test_a_restore_killed_at_any_step_leaves_the_old_database_or_the_new_one(tmp_path: Path) -> None:
+    settings, target = sealed(filled(tmp_path / "old", "hello")), tmp_path / "backup"
+    make_backup(settings, target, generation=7, branch="theirs")
+    before = filled(tmp_path / "before", "something", "else").data_dir
+    for step in STEPS:
+        shutil.copytree(before, tmp_path / step)
+        other = sealed(settings_in(tmp_path / step))
+        killed_after(step, lambda: restore(other, target, replace=True))  # noqa: B023  used at once
+        finished = finish_restoring(other)
+        assert finished == (step != STEPS[0]), step
+        assert texts_in(other) == (["hello"] if finished else ["something", "else"]), step
+        Store.open(other.store_url).close()
+        assert not list(other.data_dir.glob("*restoring*")), step
+        if finished:
+            history = read_history(other)
+            assert (history.before, history.generation) == (("theirs",), 7), step
+            kept = next((other.data_dir / "backups").glob("before-restore-*/webchat.db"))
+            with closing(Store.open(f"sqlite:///{kept}", serve=False)) as store:
+                assert store.count_chats("local") == {store.local_owner().id: 2}, step
+            secret = (other.data_dir / "cookie-secret").read_bytes()
+            assert secret == (settings.data_dir / "cookie-secret").read_bytes(), step
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    filled(tmp_path / "data", "hello")
+    code = """
+        import resource, sys
+        from webchat.cli import run
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        sys.exit(run(["backup", sys.argv[1]]))
+    """
+    env = {**os.environ, "WEBCHAT_DATA_DIR": str(tmp_path / "data")}
+    target = tmp_path / "backup.tar.gz"
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(code), target], cwd=ROOT, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("backup.tar.gz*"))
+
+
+def test_the_commands_say_what_they_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = filled(tmp_path / "data", "hello", "again")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WEBCHAT_DATA_DIR", str(settings.data_dir))
+    with closing(Store.open(settings.store_url)):  # a server runs
+        assert run(["backup", "."]) == 0
+    out, err = capsys.readouterr()
+    (file,) = tmp_path.glob("webchat-*.tar.gz")
+    assert str(file) in out
+    assert "2 conversations with 4 messages" in out
+    assert "WEBCHAT_BACKUP_KEY" in err
+    shutil.copyfile(file, "torn.tar.gz")
+    os.truncate("torn.tar.gz", file.stat().st_size // 2)
+    assert run(["verify", file.name, "torn.tar.gz", "missing"]) == 2
+    out, err = capsys.readouterr()
+    assert f"{file.name}: whole. 2 conversations" in out
+    assert "torn.tar.gz: The file is damaged" in err
+    assert "2 of 3 can't be used" in err
+    assert run(["restore", file.name]) == 2
+    assert "--replace" in capsys.readouterr().err
+    assert run(["restore", file.name, "--replace"]) == 0
+    assert "What was there before is in" in capsys.readouterr().out
+    monkeypatch.setenv("WEBCHAT_DATA_DIR", str(tmp_path / "new"))
+    assert run(["restore", file.name]) == 0
+    assert "sign in" in capsys.readouterr().err
+    assert texts_in(settings_in(tmp_path / "new")) == ["hello", "again"]

@@ -1,0 +1,39 @@
+"""What can be wrong with a backup.
+
+BackupError
+├── Damaged     it is torn, changed, or no backup
+├── WrongKey    it is sealed with another key
+├── KeyMissing  it is sealed, and no key is set
+└── Unreachable where snapshots are kept cannot be reached, read or written
+"""
+
+from __future__ import annotations
+
+
+class BackupError(Exception):
+    """A backup or snapshot cannot be made, read or put in place. The message is a sentence for the operator,
+    with the cure."""
+
+
+class Damaged(BackupError):
+    """why: what is wrong, going on from "it is damaged:"."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The file is damaged or not a backup: {why}. Use an earlier one.")
+        self.why = why
+
+
+class WrongKey(BackupError):
+    def __init__(self) -> None:
+        super().__init__(
+            "The backup is encrypted with another key. Set WEBCHAT_BACKUP_KEY to the one it was made with."
+        )
+
+
+class KeyMissing(BackupError):
+    def __init__(self) -> None:
+        super().__init__("The backup is encrypted. Set WEBCHAT_BACKUP_KEY to the key it was made with.")
+
+
+class Unreachable(BackupError):
+    """Raised with its sentence."""

@@ -1,0 +1,5 @@
+"""Whole databases: a consistent copy of one that is in use, a file put in its place, and one kind of database
+copied into the other.
+
+files      SQLite files: copied while a server writes, checked, put in place of another
+"""
