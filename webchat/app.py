@@ -55,6 +55,7 @@ from webchat.sign_in import door_settings, own_address, providers, proxied
 from webchat.store import Store
 from webchat.turns import Review, Turns
 from webchat.ui import PageSettings, create_page, mount
+from webchat.webhooks import Deliverer, Sender
 
 log = logging.getLogger(__name__)
 
@@ -235,11 +236,13 @@ def _lifespan(
             if services.imports is not None:
                 await services.imports.open()
             replayer = Replayer(store, services.turns)
+            sender = Sender(private=settings.webhooks_private, version=__version__)
             tasks = [
                 asyncio.create_task(_warm(models, engine.guards)),
                 asyncio.create_task(models.discover()),
                 asyncio.create_task(_purge(store, settings)),
                 asyncio.create_task(replayer.serve()),
+                asyncio.create_task(Deliverer(store, sender).serve()),
             ]
             try:
                 async with AsyncExitStack() as pages:
@@ -302,6 +305,8 @@ async def _purge(store: Store, settings: Settings) -> None:
             while await store.call(store.trim_sessions):
                 pass
             while await store.call(store.trim_keys):
+                pass
+            while await store.call(store.trim_deliveries):
                 pass
             while await store.call(store.trim_decisions, now - timedelta(days=settings.decisions_days)):
                 pass

@@ -25,6 +25,7 @@ from webchat.commands.replay import add_replay_command
 from webchat.commands.space import add_space_commands
 from webchat.commands.terminal import CommandError, known_errors
 from webchat.commands.user import add_user_commands
+from webchat.commands.webhook import add_webhook_commands
 from webchat.launching import prepare, start
 from webchat.settings import BadSettings, Loaded, Settings, load_settings, model_specs
 from webchat.settings.load import KNOWN
@@ -132,6 +133,7 @@ def command_parser() -> _Parser:
     )
     add_link_commands(commands, add, option)
     add_key_commands(commands, add, option)
+    add_webhook_commands(commands, add, option)
     add_user_commands(commands, add, option)
     add_export_command(add, option)
     add_import_command(add, option)

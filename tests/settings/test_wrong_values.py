@@ -54,6 +54,7 @@ WRONG: dict[str, Any] = {
     "trash_days": -1,
     "decisions_days": 0,
     "decisions_content": "perhaps",
+    "webhooks_private": "perhaps",
     "masking": "sometimes",
     "masking_keep": "plain",
     "model": 3,

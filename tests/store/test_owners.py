@@ -307,6 +307,20 @@ OF_IMPORTS = {
     "trim_file_imports",
     "import_files",
 }
+# Operators' and the server's, in `test_webhooks.py`.
+OF_WEBHOOKS = {
+    "create_webhook",
+    "list_webhooks",
+    "webhook",
+    "remove_webhook",
+    "due_webhooks",
+    "claim_deliveries",
+    "delivered",
+    "not_delivered",
+    "retry_deliveries",
+    "trim_deliveries",
+    "event_data",
+}
 # Of a program's call, in `test_calls.py`.
 OF_CALLS = {"erase_call"}
 NOT_VERBS = {"open", "close", "call", "transaction", "in_turn", "slices", "index_soon"}
@@ -315,7 +329,15 @@ NOT_VERBS = {"open", "close", "call", "transaction", "in_turn", "slices", "index
 def test_every_verb_is_asked() -> None:
     verbs = {name for name in dir(Store) if not name.startswith("_") and callable(getattr(Store, name))}
     listed = (
-        NOT_OF_AN_OWNER | OF_THE_TRASH | OF_PEOPLE | OF_KEYS | OF_MEDIA | OF_SHARES | OF_IMPORTS | OF_CALLS
+        NOT_OF_AN_OWNER
+        | OF_THE_TRASH
+        | OF_PEOPLE
+        | OF_KEYS
+        | OF_MEDIA
+        | OF_SHARES
+        | OF_IMPORTS
+        | OF_WEBHOOKS
+        | OF_CALLS
     )
     assert verbs - NOT_VERBS == set(REFUSED) | set(REFUSED_AFTER_DELETE) | set(EMPTY) | listed
 

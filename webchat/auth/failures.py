@@ -25,7 +25,7 @@ PUBLIC = frozenset((
     "link_messages", "link_paused", "link_prompt", "link_revoked", "link_tokens",
     "link_tokens_reserved", "not_found", "nothing_to_replay", "replay_name_taken", "review_taken",
     "share_too_long", "side_failed", "template_changed",
-    "imports_unfinished", "too_many_keys", "too_many_shares", "too_many_versions",
+    "imports_unfinished", "too_many_keys", "too_many_webhooks", "too_many_shares", "too_many_versions",
 ))  # fmt: skip
 """Codes of failures whose own text is for everyone."""
 

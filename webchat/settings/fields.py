@@ -244,6 +244,11 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
         False, "Keep the text around each match in the moderation log, at most 500 characters."
     )
 
+    webhooks_private: bool = setting(
+        False,
+        "Let webhooks reach addresses in private networks and on this machine, and without TLS.",
+    )
+
     masking: Literal["off", "remote", "always"] = setting(
         "remote",
         "Whether models receive placeholders for personal data, whose real values are restored in the reply:"

@@ -318,6 +318,17 @@ class TooManyKeys(StoreError):
         super().__init__(f"One person can have {limit} API keys at most.", params={"limit": limit})
 
 
+class TooManyWebhooks(StoreError):
+    """There are as many webhooks as a server can have."""
+
+    code = "too_many_webhooks"
+    status = 409
+    cure = "Remove webhooks that are no longer needed."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A server can have {limit} webhooks at most.", params={"limit": limit})
+
+
 class TooManyImports(StoreError):
     """Somebody has as many unfinished imports as one owner can have."""
 

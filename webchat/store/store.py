@@ -50,6 +50,8 @@ from webchat.store.verbs.owners import OwnerVerbs
 from webchat.store.verbs.placeholders import PlaceholderVerbs
 from webchat.store.verbs.ratings import RatingVerbs
 from webchat.store.verbs.trash import TrashVerbs
+from webchat.store.webhooks.data import WebhookDataVerbs
+from webchat.store.webhooks.verbs import WebhookVerbs
 
 
 class Store(
@@ -88,6 +90,8 @@ class Store(
     ChatTemplateVerbs,
     ModelServerVerbs,
     TrashVerbs,
+    WebhookVerbs,
+    WebhookDataVerbs,
     HealthVerbs,
 ):
     """All verbs on one open database. Open it with `Store.open`, end with `close`."""

@@ -887,3 +887,37 @@ class ImportMessageRow(Base):
     conversation_id: Mapped[str] = mapped_column(Id, primary_key=True)
     source: Mapped[str] = mapped_column(String(64), primary_key=True)
     message_id: Mapped[str] = mapped_column(Id)
+
+
+class WebhookRow(Base):
+    """Where operators want to be told what happens. secret: signs what is sent, so it is kept as it is."""
+
+    __tablename__ = "webhooks"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    url: Mapped[str] = mapped_column(Text)
+    secret: Mapped[str] = mapped_column(String(128))
+    events: Mapped[list[Any]]
+    content: Mapped[bool]
+    created_at: Mapped[datetime]
+    told_at: Mapped[datetime | None]
+    problem: Mapped[str] = mapped_column(Text, server_default="")
+
+
+class DeliveryRow(Base):
+    """What a webhook is still to be told; a row goes once it is. due_at: of the next attempt, NULL for one
+    that was given up. subject: what it is about, which may be deleted meanwhile."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Index("ix_deliveries_due_at", "due_at", "webhook_id"),
+        Index("ix_deliveries_webhook_id", "webhook_id", "due_at"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    webhook_id: Mapped[str] = mapped_column(Id, ForeignKey("webhooks.id"))
+    event: Mapped[str] = mapped_column(String(24))
+    subject: Mapped[str] = mapped_column(Id)
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime | None]
+    tries: Mapped[int]

@@ -12,6 +12,7 @@ from webchat.store.database.codec import clean, dump_settings, load_settings, ne
 from webchat.store.database.tables import ComparisonRow, ConversationRow, TurnRow
 from webchat.store.database.transactions import reads, writes
 from webchat.store.errors import ComparisonRunning, NotFound
+from webchat.store.events import tell_webhooks
 from webchat.store.judgement_records import Comparison, Preferred, Vote
 from webchat.store.judgements.comparison_rows import COMPARISONS, load_comparison
 from webchat.store.judgements.judging import judged_by
@@ -116,6 +117,7 @@ class ComparisonVerbs(TurnVerbs):
                 )
             )
             _close(connection, row, "right" if vote.preferred == "right" else "left")
+            tell_webhooks(connection, "vote.saved", [comparison_id], now())
         return load_comparison(_own(connection, owner, comparison_id))
 
     @writes

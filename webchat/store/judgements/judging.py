@@ -19,6 +19,7 @@ from webchat.store.database.tables import (
 )
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import ConsentNeeded, NotFound
+from webchat.store.events import tell_webhooks
 from webchat.store.judgement_records import Consent, Judgement, JudgementChange
 from webchat.store.judgements.rows import dump_answers, judgements_query, load_judgement
 from webchat.store.verbs.compared import check_uncompared
@@ -91,6 +92,7 @@ class JudgingVerbs(Database):
             id, at = kept.id, kept.at
             connection.execute(update(JudgementRow).where(JudgementRow.id == id).values(values))
         _keep_reasons(connection, id, at, said["reasons"])
+        tell_webhooks(connection, "judgement.saved", [id], moment)
 
     @writes
     def withdraw_judgement(self, connection: Connection, owner: str, message_id: str) -> None:

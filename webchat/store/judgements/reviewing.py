@@ -146,8 +146,8 @@ class ReviewVerbs(TesterVerbs):
         changed, unread = len(there) - len(same), 0
         if state in ("accepted", "edited"):
             may = judgements_query().with_only_columns(JudgementRow.id)
-            readable = set(connection.scalars(may.where(JudgementRow.id.in_(same), _readable())))
-            same, unread = [id for id in same if id in readable], len(same) - len(readable)
+            read = set(connection.scalars(may.where(JudgementRow.id.in_(same), readable())))
+            same, unread = [id for id in same if id in read], len(same) - len(read)
         fresh = state == "new"
         connection.execute(
             update(JudgementRow)
@@ -254,7 +254,7 @@ class ReviewVerbs(TesterVerbs):
         must_operate(connection, operator)
 
 
-def _readable() -> ColumnElement[bool]:
+def readable() -> ColumnElement[bool]:
     """Whether operators may read its words: of what trains, and of testers' chats those they read elsewhere,
     judged under a sentence."""
     return or_(trains(), and_(OwnerRow.kind == "guest", JudgementRow.consent.is_not(None), agreed()))
@@ -267,7 +267,7 @@ def _listed() -> Select[Any]:
             _JUDGE.kind,
             _JUDGE.name,
             trains().label("trains"),
-            _readable().label("readable"),
+            readable().label("readable"),
             func.substr(MessageRow.text, 1, EXCERPT_CHARS).label("reply"),
             func.substr(_ASKED.text, 1, EXCERPT_CHARS).label("asked"),
         )

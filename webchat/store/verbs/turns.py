@@ -25,6 +25,7 @@ from webchat.store.database.codec import (
 from webchat.store.database.tables import ConversationRow, JournalRow, JudgementRow, MessageRow, TurnRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound
+from webchat.store.events import tell_webhooks
 from webchat.store.people.keys import check_tokens, count_tokens
 from webchat.store.records import (
     BegunTurn,
@@ -467,6 +468,9 @@ def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: da
             settle_turn(connection, turn.state, counted, written)
         if counted.key_id is not None:
             count_tokens(connection, counted.key_id, taken(turn.state, counted, written).tokens)
+    # Of sides of a comparison, webhooks are told the vote.
+    told = [turn.message_id for turn, counted in closed if counted.compared_in is None]
+    tell_webhooks(connection, "reply.ended", told, moment)
 
 
 def _close_turn(connection: Connection, turn: FinishedTurn, moment: datetime) -> Row[Any] | None:

@@ -1,0 +1,123 @@
+"""`webchat webhook`: other programs that are told what happens."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from webchat.commands.terminal import CommandError, local_time, opened, printable
+from webchat.commands.user import AddCommand
+from webchat.settings import Loaded
+
+if TYPE_CHECKING:
+    from webchat.store.webhook_records import ListedWebhook
+
+
+def add_webhook_commands(commands: Any, add: AddCommand, option: Callable[..., None]) -> None:
+    """commands: of the whole command line; option: adds a flag to one of them."""
+    webhook = commands.add_parser(
+        "webhook", help="Create, list, test and remove webhooks.", allow_abbrev=False
+    )
+    webhooks = webhook.add_subparsers(title="commands", metavar="command", required=True)
+    new = add("new", "Create a webhook; the secret that signs is printed once.", _new, webhooks.add_parser)
+    new.add_argument("url", help="where to send what happens, beginning with https://")
+    option(
+        new,
+        "--events",
+        metavar="A,B",
+        help="reply.ended, judgement.saved, vote.saved; all without it",
+    )
+    option(
+        new,
+        "--content",
+        action="store_true",
+        help="also send the texts of chats that operators may read (no)",
+    )
+    add("list", "List the webhooks and what waits for them.", _list, webhooks.add_parser)
+    for name, about, command in (
+        ("test", "Send a signed test to a webhook, now.", _test),
+        ("retry", "Send what was given up again.", _retry),
+        ("remove", "Remove a webhook and what waits for it.", _remove),
+    ):
+        one = add(name, about, command, webhooks.add_parser)
+        one.add_argument("webhook", metavar="id", help="from webchat webhook list")
+
+
+def _new(loaded: Loaded, options: argparse.Namespace) -> None:
+    from webchat.webhooks import BadWebhook, new_webhook
+
+    events = [one.strip() for one in (options.events or "").split(",") if one.strip()]
+    private = loaded.settings.webhooks_private
+    with opened(loaded.settings) as store:
+        try:
+            made = new_webhook(store, options.url, events, content=options.content, private=private)
+        except BadWebhook as error:
+            raise CommandError(str(error)) from None
+    print(made.secret)
+    print(
+        f"The webhook {made.id} is told of {', '.join(made.events)}. The secret is shown only once: the"
+        " receiver checks signatures with it.",
+        file=sys.stderr,
+    )
+
+
+def _list(loaded: Loaded, options: argparse.Namespace) -> None:
+    with opened(loaded.settings) as store:
+        found = store.list_webhooks()
+    for one in found:
+        webhook = one.webhook
+        print(f"{webhook.id}  {printable(webhook.url)}  {' '.join(webhook.events)}  {_state(one)}")
+    if not found:
+        print("No webhooks yet. Create one with: webchat webhook new URL", file=sys.stderr)
+
+
+def _state(listed: ListedWebhook) -> str:
+    webhook = listed.webhook
+    parts = ["with texts"] if webhook.content else []
+    parts.append(f"last told {local_time(webhook.told_at)}" if webhook.told_at else "never told")
+    if listed.waiting:
+        parts.append(f"{listed.waiting} waiting")
+    if listed.dead:
+        parts.append(f"{listed.dead} given up")
+    if webhook.problem:
+        parts.append(f"last problem: {printable(webhook.problem)}")
+    return ", ".join(parts)
+
+
+def _test(loaded: Loaded, options: argparse.Namespace) -> None:
+    from webchat import __version__
+    from webchat.store.database.codec import new_id
+    from webchat.store.webhook_records import Delivery
+    from webchat.webhooks import Sender
+    from webchat.webhooks.sending import NotDelivered
+
+    with opened(loaded.settings) as store:
+        webhook = store.webhook(options.webhook)
+    sender = Sender(private=loaded.settings.webhooks_private, version=__version__)
+    delivery = Delivery(new_id(), webhook.id, "test", "", datetime.now(UTC), 1)
+
+    async def send() -> None:
+        async with sender.opened() as session:
+            await sender.send(session, webhook, delivery, {})
+
+    try:
+        asyncio.run(send())
+    except NotDelivered as error:
+        raise CommandError(f"{printable(webhook.url)} was not told: {error}.") from None
+    print(f"{printable(webhook.url)} was told.")
+
+
+def _retry(loaded: Loaded, options: argparse.Namespace) -> None:
+    with opened(loaded.settings) as store:
+        count = store.retry_deliveries(options.webhook)
+    print(f"{count} are sent again.")
+
+
+def _remove(loaded: Loaded, options: argparse.Namespace) -> None:
+    with opened(loaded.settings) as store:
+        webhook = store.remove_webhook(options.webhook)
+    print(f"The webhook {printable(webhook.url)} is removed.")

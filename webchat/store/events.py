@@ -1,0 +1,39 @@
+"""What webhooks are to be told, noted in the transaction in which it happens: nothing stored is forgotten,
+nothing is told that was not stored."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from webchat.store.database.codec import new_id
+from webchat.store.database.tables import DeliveryRow, WebhookRow
+from webchat.store.webhook_records import WebhookEvent
+
+_WEBHOOKS = select(WebhookRow.id, WebhookRow.events)
+
+
+def tell_webhooks(
+    connection: Connection, event: WebhookEvent, subjects: Collection[str], moment: datetime
+) -> None:
+    """Note an event for every webhook that wants it."""
+    if not subjects:
+        return
+    those = [row.id for row in connection.execute(_WEBHOOKS) if event in row.events]
+    rows = [
+        {
+            "id": new_id(),
+            "webhook_id": webhook,
+            "event": event,
+            "subject": subject,
+            "created_at": moment,
+            "due_at": moment,
+            "tries": 0,
+        }
+        for webhook in those
+        for subject in subjects
+    ]
+    if rows:
+        connection.execute(insert(DeliveryRow), rows)

@@ -1,0 +1,1 @@
+"""Webhooks: what operators want to be told, and what is still to be sent."""

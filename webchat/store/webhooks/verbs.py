@@ -1,0 +1,177 @@
+"""Verbs on webhooks and their deliveries. They are for operators and the server itself: no owner is checked.
+
+A delivery is claimed by moving its next attempt to later, so two processes never send one at the same time,
+and one that dies while it sends is followed by whoever looks next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+
+from webchat.store.database.codec import clean, new_id, now
+from webchat.store.database.tables import DeliveryRow, WebhookRow
+from webchat.store.database.transactions import Database, reads, writes
+from webchat.store.errors import NotFound, TooManyWebhooks
+from webchat.store.webhook_records import Delivery, ListedWebhook, Webhook, WebhookEvent
+
+MOST_WEBHOOKS = 20
+
+CLAIM_SECONDS = 60.0
+"""For how long a claimed delivery is nobody else's: longer than an attempt may take."""
+
+KEPT_DEAD = timedelta(days=14)
+TRIM_ROWS = 500
+MOST_PROBLEM = 300
+
+
+class WebhookVerbs(Database):
+    """Making, listing and removing webhooks; claiming and settling deliveries."""
+
+    @writes
+    def create_webhook(
+        self,
+        connection: Connection,
+        url: str,
+        secret: str,
+        events: Sequence[WebhookEvent],
+        *,
+        content: bool = False,
+    ) -> Webhook:
+        """Raises TooManyWebhooks."""
+        if (connection.scalar(select(func.count()).select_from(WebhookRow)) or 0) >= MOST_WEBHOOKS:
+            raise TooManyWebhooks(MOST_WEBHOOKS)
+        made = Webhook(new_id(), clean(url), secret, tuple(events), content, now())
+        connection.execute(
+            insert(WebhookRow).values(
+                id=made.id,
+                url=made.url,
+                secret=secret,
+                events=list(made.events),
+                content=content,
+                created_at=made.created_at,
+                problem="",
+            )
+        )
+        return made
+
+    @reads
+    def list_webhooks(self, connection: Connection) -> list[ListedWebhook]:
+        """All, the newest first."""
+        counted = select(
+            DeliveryRow.webhook_id,
+            func.count(DeliveryRow.due_at).label("waiting"),
+            func.count().label("some"),
+        ).group_by(DeliveryRow.webhook_id)
+        counts = {row.webhook_id: row for row in connection.execute(counted)}
+        rows = connection.execute(_WEBHOOKS.order_by(WebhookRow.id.desc()))
+        return [_listed(row, counts.get(row.id)) for row in rows]
+
+    @reads
+    def webhook(self, connection: Connection, webhook_id: str) -> Webhook:
+        """Raises NotFound."""
+        return _load(_found(connection.execute(_WEBHOOKS.where(WebhookRow.id == webhook_id)).first()))
+
+    @writes
+    def remove_webhook(self, connection: Connection, webhook_id: str) -> Webhook:
+        """Delete a webhook and what it was still to be told. Raises NotFound."""
+        found = _load(_found(connection.execute(_WEBHOOKS.where(WebhookRow.id == webhook_id)).first()))
+        connection.execute(delete(DeliveryRow).where(DeliveryRow.webhook_id == webhook_id))
+        connection.execute(delete(WebhookRow).where(WebhookRow.id == webhook_id))
+        return found
+
+    @reads
+    def due_webhooks(self, connection: Connection) -> list[Webhook]:
+        """Those that have something to be told now."""
+        due = select(DeliveryRow.webhook_id).where(DeliveryRow.due_at <= now()).distinct()
+        return [_load(row) for row in connection.execute(_WEBHOOKS.where(WebhookRow.id.in_(due)))]
+
+    @writes
+    def claim_deliveries(self, connection: Connection, webhook_id: str, most: int) -> list[Delivery]:
+        """Those that are due, the longest waiting first, for `CLAIM_SECONDS` the caller's alone. Counts an
+        attempt of each."""
+        moment = now()
+        ids = connection.scalars(
+            select(DeliveryRow.id)
+            .where(DeliveryRow.webhook_id == webhook_id, DeliveryRow.due_at <= moment)
+            .order_by(DeliveryRow.due_at, DeliveryRow.id)
+            .limit(most)
+            .with_for_update(skip_locked=True)
+        ).all()
+        if not ids:
+            return []
+        claim = {"due_at": moment + timedelta(seconds=CLAIM_SECONDS), "tries": DeliveryRow.tries + 1}
+        connection.execute(update(DeliveryRow).where(DeliveryRow.id.in_(ids)).values(claim))
+        rows = connection.execute(_DELIVERIES.where(DeliveryRow.id.in_(ids)).order_by(DeliveryRow.id))
+        return [Delivery(*row) for row in rows]
+
+    @writes
+    def delivered(self, connection: Connection, delivery: Delivery, *, told: bool = True) -> None:
+        """Forget a delivery. told: whether it was sent; otherwise there was nothing left to tell."""
+        connection.execute(delete(DeliveryRow).where(DeliveryRow.id == delivery.id))
+        if told:
+            those = update(WebhookRow).where(WebhookRow.id == delivery.webhook_id)
+            connection.execute(those.values(told_at=now(), problem=""))
+
+    @writes
+    def not_delivered(
+        self, connection: Connection, delivery: Delivery, problem: str, again_at: datetime | None
+    ) -> None:
+        """Try again then, or never: `None` keeps it as dead."""
+        those = update(DeliveryRow).where(DeliveryRow.id == delivery.id)
+        connection.execute(those.values(due_at=again_at))
+        hook = update(WebhookRow).where(WebhookRow.id == delivery.webhook_id)
+        connection.execute(hook.values(problem=clean(problem)[:MOST_PROBLEM]))
+
+    @writes
+    def retry_deliveries(self, connection: Connection, webhook_id: str) -> int:
+        """Have the dead deliveries of a webhook sent after all, from their first attempt. Returns how many.
+        Raises NotFound."""
+        _found(connection.execute(_WEBHOOKS.where(WebhookRow.id == webhook_id)).first())
+        dead = (DeliveryRow.webhook_id == webhook_id) & DeliveryRow.due_at.is_(None)
+        return connection.execute(update(DeliveryRow).where(dead).values(due_at=now(), tries=0)).rowcount
+
+    @writes
+    def trim_deliveries(self, connection: Connection) -> int:
+        """Delete those that have been dead for long, at most `TRIM_ROWS`. Returns how many."""
+        old = (DeliveryRow.created_at <= now() - KEPT_DEAD) & DeliveryRow.due_at.is_(None)
+        those = select(DeliveryRow.id).where(old).limit(TRIM_ROWS).scalar_subquery()
+        return connection.execute(delete(DeliveryRow).where(DeliveryRow.id.in_(those))).rowcount
+
+
+_WEBHOOKS: Select[Any] = select(*WebhookRow.__table__.columns)
+_DELIVERIES: Any = select(
+    DeliveryRow.id,
+    DeliveryRow.webhook_id,
+    DeliveryRow.event,
+    DeliveryRow.subject,
+    DeliveryRow.created_at,
+    DeliveryRow.tries,
+)
+
+
+def _found(row: Row[Any] | None) -> Row[Any]:
+    if row is None:
+        raise NotFound("webhook")
+    return row
+
+
+def _load(row: Row[Any]) -> Webhook:
+    return Webhook(
+        row.id,
+        row.url,
+        row.secret,
+        tuple(row.events),
+        row.content,
+        row.created_at,
+        row.told_at,
+        row.problem,
+    )
+
+
+def _listed(row: Row[Any], counts: Any) -> ListedWebhook:
+    waiting = 0 if counts is None else counts.waiting
+    return ListedWebhook(_load(row), waiting, 0 if counts is None else counts.some - waiting)

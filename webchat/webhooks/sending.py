@@ -1,0 +1,88 @@
+"""One attempt to tell a webhook, in the form of Standard Webhooks (standardwebhooks.com)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+from standardwebhooks import Webhook as Signer
+
+from webchat.store.webhook_records import Delivery, EventData, Webhook
+from webchat.webhooks.addresses import AddressRefused, PublicResolver, check_host
+
+SECONDS = 15.0
+"""For one attempt, from looking up the name to the status of the answer."""
+
+
+class NotDelivered(Exception):
+    """An attempt failed. The message is one sentence without its full stop. gone: the receiver said that it
+    wants no more."""
+
+    def __init__(self, problem: str, *, gone: bool = False) -> None:
+        super().__init__(problem)
+        self.gone = gone
+
+
+class Sender:
+    """private: addresses in private networks may be reached, and without TLS."""
+
+    def __init__(self, *, private: bool = False, version: str = "", seconds: float = SECONDS) -> None:
+        self._private = private
+        self._agent = f"webchat/{version}"
+        self._seconds = seconds
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[aiohttp.ClientSession]:
+        """Connections for several attempts."""
+        resolver: Any = aiohttp.ThreadedResolver()
+        connector = aiohttp.TCPConnector(
+            resolver=resolver if self._private else PublicResolver(resolver), use_dns_cache=False
+        )
+        timeout = aiohttp.ClientTimeout(total=self._seconds)
+        # A proxy of the environment would look names up itself, where nobody checks what it finds.
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session:
+            yield session
+
+    async def send(
+        self, session: aiohttp.ClientSession, webhook: Webhook, delivery: Delivery, data: EventData
+    ) -> None:
+        """Raises NotDelivered."""
+        parts = urlsplit(webhook.url)
+        try:
+            if not self._private:
+                if parts.scheme != "https":
+                    raise AddressRefused("its address does not begin with https://")
+                check_host(parts.hostname or "")
+            body = orjson.dumps(
+                {"type": delivery.event, "timestamp": delivery.created_at, "data": data}, option=_TIMES
+            )
+            headers = self._headers(webhook, delivery, body)
+            # Where a redirect leads was not what the operator named.
+            async with session.post(webhook.url, data=body, headers=headers, allow_redirects=False) as answer:
+                status = answer.status
+        except AddressRefused as error:
+            raise NotDelivered(str(error)) from None
+        except TimeoutError:
+            raise NotDelivered(f"no answer within {self._seconds:g} seconds") from None
+        except (aiohttp.ClientError, OSError, ValueError):
+            raise NotDelivered(f"{parts.hostname} can't be reached") from None
+        if not 200 <= status < 300:
+            raise NotDelivered(f"answered with status {status}", gone=status == 410)
+
+    def _headers(self, webhook: Webhook, delivery: Delivery, body: bytes) -> dict[str, str]:
+        moment = datetime.now(UTC)
+        return {
+            "content-type": "application/json",
+            "user-agent": self._agent,
+            "webhook-id": delivery.id,
+            "webhook-timestamp": str(int(moment.timestamp())),
+            "webhook-signature": Signer(webhook.secret).sign(delivery.id, moment, body.decode()),
+        }
+
+
+_TIMES = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
