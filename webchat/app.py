@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -28,7 +28,7 @@ from webchat.api.wire import moderation as wire
 from webchat.api.work import places
 from webchat.auth import Door, Identities, Sessions, load_or_make_secret
 from webchat.auth.passwords import Passwords
-from webchat.backups import finish_restoring
+from webchat.backups import BackupError, Snapshots, prepare_database
 from webchat.console import EVENT_BODY, MountedBlocks, create_console, is_event, mount_blocks
 from webchat.console import PATH as CONSOLE
 from webchat.data_folder import SECRET, make_data_folder
@@ -48,7 +48,7 @@ from webchat.pages import Page
 from webchat.pages.mounting import mount_pages
 from webchat.pages.page import installed
 from webchat.privacy import KINDS
-from webchat.settings import Settings
+from webchat.settings import BadSettings, Settings
 from webchat.sharing import OperatorLink, Redeemer, StartLink
 from webchat.sharing.shares import Shares
 from webchat.sign_in import door_settings, own_address, providers, proxied
@@ -108,7 +108,7 @@ def build_app(
     packages. specs, create: fakes for tests. Raises `BadSettings`, `StoreError`, `BackendError`, `OSError`.
     """
     make_data_folder(settings)
-    finish_restoring(settings)
+    snapshots = _snapshots(settings)
     secret = _secret(settings)
     engine = build_engine(settings, backends=backends, specs=specs, create=create)
     store, models, turns, gates = engine.store, engine.models, engine.turns, engine.gates
@@ -161,6 +161,8 @@ def build_app(
         judgement_exports=JudgementExports(commands, settings.data_dir / "exports"),
         trainings=Trainings(commands, settings),
         imports=Imports(store, Importer(store, review), settings.data_dir / "imports", turns.changed),
+        snapshots=snapshots,
+        ephemeral=settings.ephemeral and snapshots is None and settings.store_url.startswith("sqlite"),
     )
     console, labels = create_console(services)
     mounted: list[MountedBlocks] = []
@@ -189,6 +191,14 @@ def build_app(
     )
     edge = Edge(door, settings.root_path)
     return App(edge, settings, store, models, turns, start_link, operator_link, lifespan)
+
+
+def _snapshots(settings: Settings) -> Snapshots | None:
+    """Before the database is opened: it may begin with a snapshot. Raises `BadSettings`."""
+    try:
+        return prepare_database(settings)
+    except BackupError as error:
+        raise BadSettings(str(error)) from None
 
 
 def _secret(settings: Settings) -> str:
@@ -231,7 +241,8 @@ def _lifespan(
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
-        async with engine.running():
+        saved = nullcontext() if services.snapshots is None else services.snapshots.running()
+        async with saved, engine.running():
             await store.call(_tell_missing_profiles, store, services.profiles)
             if services.imports is not None:
                 await services.imports.open()

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from backends.errors import BackendError, BadProxy
 from backends.installation import add_extra
 from backends.memory import free_memory
 from webchat import __version__
+from webchat.backups import last_saved
 from webchat.database_url import without_password
 from webchat.functions import configured_functions
 from webchat.models import ModelSpec, configured, create_backend
@@ -39,6 +41,7 @@ def report(settings: Settings) -> Iterator[str]:
     yield from _proxies(settings)
     yield from _endpoints(settings)
     yield _database(settings)
+    yield from _snapshots(settings)
     yield _disk(settings)
     yield _port(settings)
 
@@ -180,6 +183,20 @@ def _database(settings: Settings) -> str:
     except psycopg.Error as error:
         return f"--  database {shown}: cannot be reached ({type(error).__name__})"
     return f"ok  database {shown}: reachable"
+
+
+def _snapshots(settings: Settings) -> Iterator[str]:
+    if settings.snapshots is None:
+        if settings.ephemeral and settings.store_url.startswith("sqlite"):
+            yield "--  snapshots: none, so all chats end with the next restart; set snapshots"
+        return
+    saved = last_saved(settings)
+    if saved is None:
+        yield f"--  snapshots in {settings.snapshots}: none made yet"
+        return
+    minutes = max(0, int((datetime.now(UTC) - saved).total_seconds() / 60))
+    late = minutes > 3 * settings.snapshots_every
+    yield f"{'--' if late else 'ok'}  snapshots in {settings.snapshots}: everything saved {minutes} min ago"
 
 
 def _disk(settings: Settings) -> str:

@@ -11,7 +11,7 @@ from webchat.api.guests import guest_link
 from webchat.api.reading import Caller, QueryText, operator_of
 from webchat.api.services import Services
 from webchat.api.wire.models import ModelList, RetryBody
-from webchat.api.wire.people import Limits, Me, MovableChats, Person, Share
+from webchat.api.wire.people import Limits, Me, MovableChats, Person, Saved, Share
 from webchat.auth.roles import permits
 from webchat.store import records
 from webchat.store.records import Owner
@@ -59,8 +59,16 @@ class About:
                 "link": await guest_link(self._store, owner),
                 "shares": services.shares.allowed(owner),
                 "reviews": signs_in and await self._store.call(self._store.has_reviews, owner.id),
+                "saved": self._saved() if owner.operates else None,
+                "ephemeral": services.ephemeral,
             }
         )
+
+    def _saved(self) -> Saved | None:
+        if self._services.snapshots is None:
+            return None
+        state = self._services.snapshots.state
+        return Saved(age=state.age, failed=bool(state.failure), rivals=state.rivals)
 
     async def _person(self, owner: Owner, request: Request) -> Person | None:
         if request.state.session is None:

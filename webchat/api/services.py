@@ -13,6 +13,7 @@ from webchat.api.wire.moderation import Masking
 from webchat.auth import Identities, Sessions, Ways
 from webchat.auth.passwords import Passwords
 from webchat.auth.providers import Providers
+from webchat.backups import Snapshots
 from webchat.feedback.jobs import JudgementExports, Trainings
 from webchat.imports.background import Imports
 from webchat.models import Models
@@ -52,7 +53,8 @@ class Services:
     of the log of decisions. dropped_decisions: how many it lost. trash_days: how long what was deleted
     can be restored. pages: of other packages, in the menu. judgement_exports, trainings: what operators begin
     in the console; `None` where there is none. imports: `None` where
-    nothing is imported.
+    nothing is imported. snapshots: `None` where none are made; ephemeral: whether all chats end with the next
+    restart.
     """
 
     store: Store
@@ -91,6 +93,8 @@ class Services:
     judgement_exports: JudgementExports | None = None
     trainings: Trainings | None = None
     imports: Imports | None = None
+    snapshots: Snapshots | None = None
+    ephemeral: bool = False
 
     def base(self, request: Request) -> str:
         """The address to hand out: the configured one, else that of the request."""

@@ -53,7 +53,6 @@ class Manifest:
     """
 
     made_at: datetime
-    version: str
     name: str
     generation: int
     branch: str

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from webchat import __version__
 from webchat.backups.archive import Manifest, fingerprint, write_archive
 from webchat.backups.errors import BackupError
 from webchat.data_folder import MASKING_SECRET, SECRET
@@ -37,7 +36,6 @@ def make_backup(
         found = copy_out(settings.store_url, copy, stop)
         manifest = Manifest(
             made_at=datetime.now(UTC),
-            version=__version__,
             name=settings.snapshots_name,
             generation=generation,
             branch=branch,

@@ -108,11 +108,21 @@ class PageEntry(Answer):
     titles: dict[str, str]
 
 
+class Saved(Answer):
+    """Snapshots of the database. age: seconds since everything stored was in one, `null` before the first.
+    failed: the last attempt. rivals: another server goes on with the same history in the same place."""
+
+    age: float | None
+    failed: bool
+    rivals: bool
+
+
 class Me(Answer):
     """boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether
     anybody can; sign_out_url: where people leave the proxy that signs them in. link: of a guest. shares:
     which read-only shares the caller may make. reviews: whether a queue has
-    something for the caller to review."""
+    something for the caller to review. saved: for operators, where snapshots are made. ephemeral: all chats
+    end with the next restart of the server."""
 
     owner: Owner
     person: Person | None
@@ -131,6 +141,8 @@ class Me(Answer):
     pages: tuple[PageEntry, ...]
     shares: Literal["off", "masked", "on"]
     reviews: bool
+    saved: Saved | None
+    ephemeral: bool
 
 
 class Moved(Answer):

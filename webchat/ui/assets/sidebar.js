@@ -10,6 +10,7 @@ import { before, calendar } from "./sidebar/calendar.js";
 import { archive, change, onElsewhere, remove as removeThere } from "./sidebar/deeds.js";
 import { RowKeys } from "./sidebar/keys.js";
 import { Row } from "./sidebar/row.js";
+import { savedLine } from "./sidebar/saved.js";
 
 /** @import { Attributes, Child, IconName, MenuItem } from "./dom.js" */
 /** @import { ConversationPage, Events, ListedConversation } from "./types.js" */
@@ -118,6 +119,7 @@ function footer() {
   return h(
     "div",
     { class: "wc-sidebar-foot" },
+    savedLine(),
     archiveButton,
     side("trash", t("trash.title"), actions.trash, { "aria-haspopup": "dialog", class: "wc-side-action wc-quiet" }),
     menu,

@@ -597,7 +597,7 @@ export interface Masking {
   kinds: Array<string>;
 }
 
-/** boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether anybody can; sign_out_url: where people leave the proxy that signs them in. link: of a guest. shares: which read-only shares the caller may make. reviews: whether a queue has something for the caller to review. */
+/** boot: random ID of this start of the server. person: of a caller who signed in; sign_in: whether anybody can; sign_out_url: where people leave the proxy that signs them in. link: of a guest. shares: which read-only shares the caller may make. reviews: whether a queue has something for the caller to review. saved: for operators, where snapshots are made. ephemeral: all chats end with the next restart of the server. */
 export interface Me {
   owner: Owner;
   person: Person | null;
@@ -616,6 +616,8 @@ export interface Me {
   pages: Array<PageEntry>;
   shares: "off" | "masked" | "on";
   reviews: boolean;
+  saved: Saved | null;
+  ephemeral: boolean;
 }
 
 /** A picture or sound of a reply. address: its URL while it is stored. */
@@ -1074,6 +1076,13 @@ export interface SamplingContent {
   max_tokens?: number | null;
   seed?: number | null;
   stop?: Array<string>;
+}
+
+/** Snapshots of the database. age: seconds since everything stored was in one, `null` before the first. failed: the last attempt. rivals: another server goes on with the same history in the same place. */
+export interface Saved {
+  age: number | null;
+  failed: boolean;
+  rivals: boolean;
 }
 
 /** ranges: of the matches within `snippet`, in characters. message_id: `null` if the title matched. */
