@@ -312,7 +312,7 @@ def test_after_a_restart_both_sides_are_there_with_their_text(talk: Talk) -> Non
     assert begun.sides is not None
     left, right = (side.reply for side in begun.sides)
     talk.finish(left.id, "Whole.")
-    assert talk.store.interrupt_orphans() == [right.id]
+    assert [one.message_id for one in talk.store.interrupt_orphans()] == [right.id]
     found = talk.store.message(talk.owner, right.id)
     assert found.state == "interrupted"
     assert found.compared is not None

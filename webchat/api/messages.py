@@ -80,7 +80,7 @@ class Messages:
     async def _stop_deleted(self, owner: str) -> None:
         """Stop replies that nobody can see any more."""
         turns = self._services.turns
-        for running in turns.running(owner):
+        for running in await turns.running_anywhere(owner):
             try:
                 await self._store.call(self._store.message, owner, running)
             except NotFound:

@@ -125,7 +125,7 @@ class TurnRoutes:
         party = self._parties.of(request, reader)
         self._streams.check(party)
         follower = self._turns.watch(reader.id, _seen(reply))
-        running = list(self._turns.running(reader.id))
+        running = list(await self._turns.running_anywhere(reader.id))
         chunks = many_replies(follower, running, reader, wait=wait == "1")
         return self._streams.open(party, chunks, follower.close)
 

@@ -6,9 +6,9 @@ and raises `NotFound` for what that owner may not see. Verbs are synchronous and
 asynchronous code they are run as `await store.call(store.verb, ...)`.
 
 Read `verbs` first, then `database`, which they work on. `people`, `templates`, `testers`, `shares`,
-`imports`, `judgements` and `replays` hold the verbs on those; `search` finds conversations by their words,
-`upkeep` does what takes long. Each imports only what is below it; `*_records` are what verbs
-return.
+`imports`, `judgements` and `replays` hold the verbs on those, `replicas` those of several processes on one
+database; `search` finds conversations by their words, `upkeep` does what takes long. Each imports only what
+is below it; `*_records` are what verbs return.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 from webchat.store.errors import (
     ComparisonOpen,
     DatabaseBusy,
+    LeaseLost,
     NewerDatabase,
     NotFound,
     PersonDisabled,
@@ -31,6 +32,7 @@ __all__ = [
     "ComparisonOpen",
     "DatabaseBusy",
     "ExportedConversation",
+    "LeaseLost",
     "NamedMedia",
     "NewerDatabase",
     "NotFound",

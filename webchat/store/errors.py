@@ -31,6 +31,8 @@
     ├── NewerDatabase      a later webchat wrote this database
     ├── DatabaseBusy       another webchat serves this database
     └── StoreUnavailable   cannot be reached, read or written (disk full, file damaged, server down)
+        └── LeaseLapsed    others may have taken this process for dead: it writes nothing
+            └── LeaseLost  they have: what it was writing is theirs
 
 None of them ever holds a password or stored text.
 """
@@ -383,3 +385,14 @@ class StoreUnavailable(StoreError):
 
     code = "store_unavailable"
     status = 503
+
+
+class LeaseLapsed(StoreUnavailable):
+    """This process did not renew its lease in time, among several that serve one database."""
+
+    message = "This server was cut off from its database for a while."
+    cure = "Try again in a moment."
+
+
+class LeaseLost(LeaseLapsed):
+    """Another one has ended the lease: what this process was writing was interrupted."""

@@ -379,7 +379,8 @@ class BegunTurn:
     """`created` is false when the client key was seen before: the same messages, nothing written. asked: the
     digest of what was asked then, where that is known. tokens: the most the reply may have, if its link
     limits them. sides: left and right, if it is a comparison that is still open; `reply` is the left one.
-    path: the messages that the reply answers, if they were stored with it."""
+    path: the messages that the reply answers, if they were stored with it. here: whether this process runs
+    it, or has to, if it does not run yet."""
 
     conversation: Conversation
     user: Message | None
@@ -389,6 +390,36 @@ class BegunTurn:
     tokens: int | None = None
     sides: tuple[BegunSide, BegunSide] | None = None
     path: tuple[PathMessage, ...] | None = None
+    here: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TurnElsewhere:
+    """A reply that another process runs: its new entries, or the message once it has ended."""
+
+    message_id: str
+    state: TurnState
+    entries: tuple[JournalEntry, ...]
+    message: Message | None
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A reply that runs and nobody writes."""
+
+    message_id: str
+    conversation_id: str
+    owner_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a process learns when it renews its lease. late: it was over, and nobody had ended it. leads: it
+    is the oldest one. newer: the database has the tables of a newer version."""
+
+    late: bool
+    leads: bool
+    newer: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from webchat.store.people.keys import KeyVerbs
 from webchat.store.people.people import PeopleVerbs
 from webchat.store.people.sessions import SessionVerbs
 from webchat.store.replays.results import ReplayResultVerbs
+from webchat.store.replicas.verbs import ReplicaVerbs
 from webchat.store.search.verbs import SearchVerbs
 from webchat.store.shares.copies import ShareCopyVerbs
 from webchat.store.shares.verbs import ShareVerbs
@@ -65,6 +66,7 @@ class Store(
     MessageVerbs,
     ComparisonVerbs,
     CallVerbs,
+    ReplicaVerbs,
     SearchVerbs,
     IndexingVerbs,
     LinkVerbs,
@@ -97,12 +99,14 @@ class Store(
     """All verbs on one open database. Open it with `Store.open`, end with `close`."""
 
     @classmethod
-    def open(cls, url: str, *, backup_dir: Path | None = None, serve: bool = True) -> Self:
+    def open(
+        cls, url: str, *, backup_dir: Path | None = None, serve: bool = True, alone: bool = False
+    ) -> Self:
         """Open a database, creating or migrating it as necessary.
 
         url: `sqlite:///path` or `postgresql://user:password@host/name`. backup_dir: where an SQLite file is
-        backed up before a migration; if `None`, `backups` next to it. serve: be the one process that serves
-        this database, until `close` or the end of the process.
+        backed up before a migration; if `None`, `backups` next to it. serve: serve this database until
+        `close` or the end of the process; on PostgreSQL, others may do so too, unless `alone`.
 
         Raises NewerDatabase, DatabaseBusy, StoreUnavailable.
         """
@@ -111,7 +115,7 @@ class Store(
             if isinstance(dialect, Sqlite):
                 dialect.prepare()
             if serve:
-                stack.enter_context(dialect.lock())
+                stack.enter_context(dialect.lock(alone=alone))
             writer = dialect.engine(write=True, size=1)
             stack.callback(writer.dispose)
             with dialect.translating():
@@ -119,9 +123,9 @@ class Store(
                     _check_encoding(dialect, writer)
                 if pending(writer):
                     # Not under the feet of a server, which would go on with the old tables.
-                    with ExitStack() as alone:
+                    with ExitStack() as locked:
                         if not serve:
-                            alone.enter_context(dialect.lock())
+                            locked.enter_context(dialect.lock())
                         migrate(dialect, writer, backup_dir)
             reader = dialect.engine(write=False, size=READERS + HEAVY_READERS)
             stack.callback(reader.dispose)

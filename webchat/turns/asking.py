@@ -243,7 +243,7 @@ class Asking:
         reply = begun.reply
         if continues is None and reply.continues is not None:
             continues = await self._store.call(self._store.message, party.owner, reply.continues)
-        if reply.state == "queued" and not reply.seq and reply.id not in self._turns:
+        if begun.here and reply.state == "queued" and not reply.seq and reply.id not in self._turns:
             begun = replace(begun, created=True)
             model = model or Offered(self._models, party.terms).named(reply.model or "")
             self._began(RunningTurn(party, client_key, begun, model, continues, called))
@@ -253,7 +253,7 @@ class Asking:
         self, party: Party, client_key: str, begun: BegunTurn, sides: tuple[BegunSide, BegunSide]
     ) -> BegunTurn:
         """The same for both sides of a comparison."""
-        if any(side.reply.state != "queued" or side.reply.id in self._turns for side in sides):
+        if not begun.here or any(s.reply.state != "queued" or s.reply.id in self._turns for s in sides):
             return begun
         turns = []
         for side in sides:

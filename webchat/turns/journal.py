@@ -18,7 +18,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from webchat.store import StoreUnavailable
+from webchat.store import LeaseLost, StoreUnavailable
 from webchat.store.database.codec import clean
 from webchat.store.records import FinishedTurn, JournalEntry, JournalKind, Message
 from webchat.turns.events import Delta
@@ -270,6 +270,10 @@ class Journal:
             try:
                 messages = await self._write(entries, finished)
                 break
+            except LeaseLost:
+                for part in batch:
+                    part.channel.give_up()
+                return
             except StoreUnavailable as error:
                 pause = RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]
                 tries += 1

@@ -68,6 +68,9 @@ CLOSE_SECONDS = 5.0
 KEPT_SECONDS = 2.0
 """Seconds an end waits for the record of what its model was sent, so that it is available with the reply."""
 
+ENDED_TRIES, ENDED_SECONDS = 8, 0.25
+"""How often, and how far apart, the store is asked for the end of a reply that others end."""
+
 RELEASE_SECONDS = 3.0
 """Seconds moderators have to check the rest of a reply cut off by a shutdown."""
 
@@ -279,7 +282,8 @@ class Pipeline:
             log.warning("a file (%s) of reply %s could not be stored", media.media_type, turn.id)
 
     async def _end(self, turn: RunningTurn, run: Run, state: TurnState, failure: Failure | None) -> Message:
-        """Store the end; if the store fails, return the message as shown on screens."""
+        """Store the end; if the store fails, return the message as shown on screens. One that other servers
+        have ended is as they stored it."""
         finished = FinishedTurn(
             turn.id,
             state,
@@ -291,6 +295,8 @@ class Pipeline:
         try:
             return await run.channel.finish(finished)
         except JournalFailed:
+            if (ended := await self._ended_by_others(turn)) is not None:
+                return ended
             self._journal.owe(replace(finished, state="failed", finish_reason=None, failure=UNSTORED))
             begun = turn.begun.reply
             text, reasoning = fold(begun.text, begun.reasoning, turn.entries)
@@ -303,6 +309,20 @@ class Pipeline:
                 finished_at=datetime.now(UTC),
                 seq=len(turn.entries),
             )
+
+    async def _ended_by_others(self, turn: RunningTurn) -> Message | None:
+        """The stored message, if it no longer runs: another server has taken this one for dead."""
+        if not self._store.shared:
+            return None
+        try:
+            for _ in range(ENDED_TRIES):
+                message = await self._store.call(self._store.message, turn.owner, turn.id)
+                if not message.running:
+                    return message
+                await asyncio.sleep(ENDED_SECONDS)
+        except StoreError:
+            pass
+        return None
 
 
 def limited(request: Request, tokens: int) -> Request:

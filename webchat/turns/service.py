@@ -12,12 +12,13 @@ from backends.errors import BackendError
 from webchat.models import Models
 from webchat.moderation import GateFactory
 from webchat.prompts import Renderer
-from webchat.store import NotFound, Store, StoreError
+from webchat.store import NotFound, Store, StoreError, StoreUnavailable
 from webchat.store.records import (
     BegunTurn,
     FinishedTurn,
     JournalEntry,
     Message,
+    Orphan,
 )
 from webchat.turns.ask import Ask
 from webchat.turns.asking import Asking
@@ -30,6 +31,8 @@ from webchat.turns.journal import Journal
 from webchat.turns.pipeline import Pipeline
 from webchat.turns.places import Most, Party
 from webchat.turns.queue import Queue
+from webchat.turns.replicas.elsewhere import Elsewhere, TurnCopy
+from webchat.turns.replicas.replica import Replica
 from webchat.turns.titles.making import Titles
 from webchat.turns.turn import EndedBy, RunningTurn
 
@@ -100,25 +103,28 @@ class Turns:
             self._began,
             most=Most(turns_per_owner, turns_per_link, turns_per_network, most_turns),
         )
+        self.replica = Replica(store, lost=self._lost, interrupted=self._interrupted)
+        self._elsewhere = Elsewhere(store, self._turns, self._tell_here) if store.shared else None
         self._accepting = self._ending = self._closed = False
 
     @property
     def accepting(self) -> bool:
-        """Whether `start` accepts requests: from `open` until `aclose`."""
-        return self._accepting
+        """Whether `start` accepts requests: from `open` until `aclose`, while this process may write."""
+        return self._accepting and self.replica.held and not self.replica.outdated
 
     async def open(self) -> list[str]:
         """Mark what an earlier server left running as interrupted, with all its text; then take asks.
 
         Returns the ids of those replies. Raises `StoreError`.
         """
-        orphans = await self._store.call(self._store.interrupt_orphans)
-        await self._store.call(self._store.discard_calls)
+        orphans = await self.replica.open()
         if orphans:
             log.info("%d replies were interrupted when the server last stopped", len(orphans))
         self._journal.open()
+        if self._elsewhere is not None:
+            self._elsewhere.open()
         self._accepting, self._ending, self._closed = True, False, False
-        return orphans
+        return [orphan.message_id for orphan in orphans]
 
     async def aclose(self, grace_seconds: float = 0.0) -> None:
         """Accept no more requests, let replies run for `grace_seconds`, then mark the rest as interrupted
@@ -145,6 +151,22 @@ class Turns:
         for follower in [follower for mine in self._followers.values() for follower in mine]:
             follower.end()
         await self._journal.aclose()
+        if self._elsewhere is not None:
+            await self._elsewhere.aclose()
+        await self.replica.aclose()
+
+    def _lost(self) -> None:
+        """Other servers have ended what runs here, and nothing more of it may be written."""
+        for turn in self._turns.values():
+            turn.end("interrupted")
+
+    def _interrupted(self, orphans: Sequence[Orphan]) -> None:
+        """Another server has died."""
+        for orphan in orphans:
+            if self._elsewhere is not None:
+                self._elsewhere.wrote(orphan.message_id)
+            news = News("ended", orphan.conversation_id, orphan.message_id, "interrupted")
+            self._tell(orphan.owner_id, news)
 
     async def _quiet(self, seconds: float) -> set[asyncio.Task[Any]]:
         """Wait until nothing is being accepted or generated; returns what is still going on."""
@@ -163,7 +185,7 @@ class Turns:
         Asking again with the same client key gives the first turn with `created` false. Cancelling the caller
         leaves the turn going. Raises `TurnError` and `StoreError`.
         """
-        if not self._accepting:
+        if not self.accepting:
             raise NotAccepting
         ask.check(self._message_chars)
         return await self._asking.start(owner if isinstance(owner, Party) else Party(owner), ask)
@@ -274,12 +296,21 @@ class Turns:
         self._tell(owner, News("changed", conversation_id))
 
     def _tell(self, owner: str, news: News) -> None:
-        for follower in list(self._followers.get(owner, ())):
-            follower.news(news)
+        self._tell_here(owner, news)
+        if self._elsewhere is not None:
+            self._elsewhere.news(owner, news)
+
+    def _tell_here(self, owner: str, news: News) -> None:
+        """owner: empty for all."""
+        for one in [owner] if owner else list(self._followers):
+            for follower in list(self._followers.get(one, ())):
+                follower.news(news)
 
     async def stop(self, owner: str, message_id: str) -> None:
         """Stop a reply and its model, keeping the text, and with a side of a comparison the other one; does
         nothing if it has ended. Raises `NotFound`."""
+        if await self._ask_others(owner, message_id=message_id):
+            return
         turn = await self._find(owner, message_id)
         if isinstance(turn, RunningTurn):
             pair = self._pairs.get(turn.id)
@@ -289,6 +320,29 @@ class Turns:
     def stop_all(self, owner: str, conversation_id: str | None = None) -> None:
         """Stop all replies of an owner, or those of one deleted conversation."""
         self._end(owner, "stopped", conversation_id)
+        if self._elsewhere is not None:
+            asking = self._ask_others(owner, conversation_id=conversation_id)
+            self._keep(asyncio.create_task(asking, name="stop elsewhere"))
+
+    async def _ask_others(
+        self, owner: str, *, message_id: str | None = None, conversation_id: str | None = None
+    ) -> bool:
+        """Ask other servers to stop replies of an owner that they run. Returns whether they run any."""
+        if self._elsewhere is None or (message_id is not None and message_id in self._turns):
+            return False
+        ask = self._store.ask_to_end
+        try:
+            asked = await self._store.call(
+                ask, owner, "stopped", message_id=message_id, conversation_id=conversation_id
+            )
+        except StoreUnavailable:
+            if message_id is not None:
+                raise
+            log.warning("replies in what was deleted go on, as the database does not answer")
+            return False
+        if asked:
+            self._elsewhere.asked_to_end()
+        return bool(asked)
 
     def link_ended(self, owner: str, why: str = "") -> None:
         """End all replies of an owner whose link has ended, with that as the reason, or with `why` if that is
@@ -301,9 +355,17 @@ class Turns:
                 turn.end(by)
 
     def running(self, owner: str) -> tuple[str, ...]:
-        """Ids of the owner's running replies, as far as the owner can see them."""
+        """Ids of the owner's replies that run in this process, as far as the owner can see them."""
         mine = (turn for turn in self._turns.values() if turn.owner == owner and not turn.fleeting)
         return tuple(turn.id for turn in mine if turn.face.message is None)
+
+    async def running_anywhere(self, owner: str) -> tuple[str, ...]:
+        """The same, with those that other servers run. Raises `StoreError`."""
+        ids = self.running(owner)
+        if self._elsewhere is None:
+            return ids
+        others = await self._store.call(self._store.running_turns, owner)
+        return (*ids, *(id for id in others if id not in self._turns))
 
     def _began(self, *turns: RunningTurn) -> None:
         """Run a turn, or the two sides of a comparison."""
@@ -345,8 +407,9 @@ class Turns:
         if titles is not None and turn.message is not None and self._accepting and not busy:
             titles.consider(turn, turn.message)
 
-    async def _find(self, owner: str, message_id: str) -> RunningTurn | Message:
-        """The turn in memory, or the finished message. Raises `NotFound`."""
+    async def _find(self, owner: str, message_id: str) -> RunningTurn | TurnCopy | Message:
+        """The turn in memory, what is known of one that another server runs, or the finished message. Raises
+        `NotFound`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + FIND_SECONDS
         while True:
@@ -356,6 +419,8 @@ class Turns:
             message = await self._store.call(self._store.message, owner, message_id)
             if not message.running:
                 return message
+            if self._elsewhere is not None and await self._store.call(self._store.runs_elsewhere, message_id):
+                return self._elsewhere.turn(message)
             if message_id not in self._turns and loop.time() > deadline:
                 # Nobody writes it: only a crash inside the server leaves such a message.
                 log.error("reply %s has no turn; marked interrupted", message_id)

@@ -31,6 +31,8 @@ class Dialect(ABC):
     """The differences between the databases."""
 
     url: URL
+    shared: ClassVar[bool] = False
+    """Whether several processes may serve the database."""
     insert: ClassVar[Callable[..., Any]]
 
     @abstractmethod
@@ -38,8 +40,14 @@ class Dialect(ABC):
         """An engine with at most `size` permanent connections. Does not connect yet."""
 
     @abstractmethod
-    def lock(self) -> AbstractContextManager[None]:
-        """A context in which this process alone serves the database. Raises DatabaseBusy."""
+    def lock(self, *, alone: bool = True) -> AbstractContextManager[None]:
+        """A context in which this process serves the database: alone, or beside others that do not insist on
+        that. Raises DatabaseBusy."""
+
+    @abstractmethod
+    def one_at_a_time(self, name: str) -> AbstractContextManager[None]:
+        """A context that one process at a time is in, of those that serve the database. Raises
+        StoreUnavailable after waiting long."""
 
     @abstractmethod
     def bounded(self, connection: Connection, until: Until) -> AbstractContextManager[None]:

@@ -47,6 +47,12 @@ def pending(engine: Engine) -> bool:
     return revision != known[0]
 
 
+def is_newer(connection: Connection) -> bool:
+    """Whether a newer version has changed the tables since."""
+    revision = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+    return revision not in _revisions()
+
+
 @cache
 def _revisions() -> Sequence[str]:
     """All revisions of this version, the newest first; they are a chain."""

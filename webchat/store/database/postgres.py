@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
+from sqlalchemy import URL, Connection, Engine, NullPool, TextClause, create_engine, event, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -18,14 +18,31 @@ from webchat.store.errors import DatabaseBusy, StoreUnavailable
 
 _LOCK_KEY = 0x77656263686174  # "webchat"
 MIGRATION_KEY = _LOCK_KEY + 1
+_NAMED_KEY = 0x77656263  # with the hash of a name
+_NAMED_MS = 120_000
 _LOCK_MS = 5000
 _LOCK_NOT_AVAILABLE = "55P03"
+_COLLIDED = ("40P01", "40001")
+
+IDLE_MS = 8_000
+"""How long a transaction may wait for its process before PostgreSQL ends it: one that is paused holds up
+nobody."""
+
+_WIRE = {
+    "connect_timeout": 10,
+    # A network that is cut is noticed before others take this process for dead.
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 12_000,
+}
 
 
 class Postgres(Dialect):
     """PostgreSQL through psycopg 3."""
 
     insert = staticmethod(postgresql.insert)
+    shared = True
 
     def __init__(self, url: URL) -> None:
         self.url = url.set(drivername="postgresql+psycopg")
@@ -38,7 +55,7 @@ class Postgres(Dialect):
             ) from error
 
     def engine(self, *, write: bool, size: int) -> Engine:
-        return create_engine(
+        engine = create_engine(
             self.url,
             pool_size=size,
             max_overflow=size,
@@ -49,25 +66,26 @@ class Postgres(Dialect):
             isolation_level="READ COMMITTED" if write else "REPEATABLE READ",
             # Neither does it lock: under that level it would fail where somebody else has just written.
             execution_options={} if write else {"postgresql_readonly": True},
-            connect_args={"connect_timeout": 10},
+            connect_args=_WIRE,
             json_serializer=dump_json,
             hide_parameters=True,
         )
+        if write:
+
+            @event.listens_for(engine, "connect")
+            def connect(connection: Any, _record: object) -> None:
+                connection.autocommit = True
+                connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_MS}")
+                connection.autocommit = False
+
+        return engine
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        # Held by a session of its own, so it ends with the process, however that ends.
-        engine = create_engine(
-            self.url,
-            poolclass=NullPool,
-            isolation_level="AUTOCOMMIT",
-            connect_args={"connect_timeout": 10, "keepalives_idle": 30},
-        )
-        with self.translating():
-            connection = engine.connect()
-        try:
+    def lock(self, *, alone: bool = True) -> Iterator[None]:
+        which = "pg_advisory_lock" if alone else "pg_advisory_lock_shared"
+        with self._session() as connection:
             with self.translating():
-                free = _locked(connection)
+                free = _locked(connection, text(f"SELECT {which}(:key)"), {"key": _LOCK_KEY}, _LOCK_MS)
             if not free:
                 raise DatabaseBusy(
                     f"Another webchat server uses the database {self.url.database} at {self.place}.",
@@ -75,6 +93,26 @@ class Postgres(Dialect):
                     params={"database": str(self.url.database)},
                 )
             yield
+
+    @contextmanager
+    def one_at_a_time(self, name: str) -> Iterator[None]:
+        with self._session() as connection:
+            lock = text("SELECT pg_advisory_lock(:key, hashtext(:name))")
+            with self.translating():
+                if not _locked(connection, lock, {"key": _NAMED_KEY, "name": name}, _NAMED_MS):
+                    raise StoreUnavailable(
+                        "Another webchat server is busy with this.", cure="Try again later."
+                    )
+            yield
+
+    @contextmanager
+    def _session(self) -> Iterator[Connection]:
+        """A session of its own for a lock, which so ends with the process, however that ends."""
+        engine = create_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=_WIRE)
+        with self.translating():
+            connection = engine.connect()
+        try:
+            yield connection
         finally:
             connection.invalidate()
             connection.close()
@@ -104,7 +142,9 @@ class Postgres(Dialect):
                 f"PostgreSQL at {self.place} rejected this user, password or database.",
                 cure="Check DATABASE_URL.",
             )
-        if isinstance(error, OperationalError) or state.startswith(("57P", "08", "25006")):
+        if state in _COLLIDED:
+            return StoreUnavailable("The database is too busy.", cure="Try again in a moment.")
+        if isinstance(error, OperationalError) or state.startswith(("57P", "08", "25006", "25P03")):
             return StoreUnavailable(
                 f"PostgreSQL at {self.place} cannot be reached or written.",
                 cure="Check that it is running and that DATABASE_URL is correct, then try again.",
@@ -125,12 +165,12 @@ class Postgres(Dialect):
         return Debt.NOTHING
 
 
-def _locked(connection: Connection) -> bool:
-    """Whether the lock for the one server was acquired, within the time PostgreSQL may take to notice that
-    its previous holder was killed."""
-    connection.exec_driver_sql(f"SET lock_timeout = {_LOCK_MS}")
+def _locked(connection: Connection, lock: TextClause, values: dict[str, Any], patience_ms: int) -> bool:
+    """Whether a lock was acquired, within at least the time PostgreSQL may take to notice that its previous
+    holder was killed."""
+    connection.exec_driver_sql(f"SET lock_timeout = {patience_ms}")
     try:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK_KEY})
+        connection.execute(lock, values)
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
             return False

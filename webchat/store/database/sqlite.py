@@ -96,7 +96,7 @@ class Sqlite(Dialect):
             connection.execute(f"PRAGMA {pragma}")
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, *, alone: bool = True) -> Iterator[None]:
         from filelock import FileLock, Timeout
 
         # The lock is the kernel's: it ends with the process, however that ends.
@@ -106,7 +106,8 @@ class Sqlite(Dialect):
         except Timeout:
             raise DatabaseBusy(
                 f"Another webchat server uses {self.path}.",
-                cure="Stop it first, or choose another database for this one.",
+                cure="Stop it first, or choose another database for this one. Several servers can share a"
+                " PostgreSQL database, but not an SQLite file.",
                 params={"database": str(self.path)},
             ) from None
         except OSError as error:
@@ -115,6 +116,10 @@ class Sqlite(Dialect):
             yield
         finally:
             lock.release()
+
+    @contextmanager
+    def one_at_a_time(self, name: str) -> Iterator[None]:
+        yield  # no other process serves the file
 
     @contextmanager
     def bounded(self, connection: Connection, until: Until) -> Iterator[None]:

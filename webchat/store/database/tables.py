@@ -318,7 +318,8 @@ class MessageRow(Base):
 class TurnRow(Base):
     """One per reply of a model: how it went and where it came from. It runs while `finished_at` is NULL.
     link_id: the link it was counted for; reserved: tokens, while it runs. key_id: the API key it was asked
-    with. compared_in: the comparison that it is a side of, while that is open."""
+    with. compared_in: the comparison that it is a side of, while that is open. replica_id: the lease under
+    which it runs, where several processes serve the database; ending: how another one asked it to end."""
 
     __tablename__ = "turns"
     __table_args__ = (
@@ -375,6 +376,23 @@ class TurnRow(Base):
     reserved: Mapped[int | None]
     key_id: Mapped[str | None] = mapped_column(Id)
     compared_in: Mapped[str | None] = mapped_column(Id)
+    replica_id: Mapped[str | None] = mapped_column(Id)
+    ending: Mapped[str | None] = mapped_column(String(16))
+
+
+class ReplicaRow(Base):
+    """Leases of the processes that serve this database together. One whose row is gone, or over, writes
+    nothing more. Times are of the database's clock. about: what all of them must have in common.
+    purges_before: what was deleted before is being purged by it."""
+
+    __tablename__ = "replicas"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    about: Mapped[str] = mapped_column(String(64), server_default="")
+    taken_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    purges_before: Mapped[datetime | None]
 
 
 class JournalRow(Base):

@@ -22,6 +22,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 from sqlalchemy import Connection, Engine
 
 from webchat.store.database.dialect import Dialect
+from webchat.store.database.leases import check_lease
 from webchat.store.database.until import Until
 
 READERS = 4
@@ -37,7 +38,7 @@ LONG_VERBS = 3
 TIDY_EVERY = 100
 """Commits between two checkpoints of the database's log, which run alongside the writer."""
 
-Threads = Literal["write", "read", "heavy", "long", "keep", "index"]
+Threads = Literal["write", "read", "heavy", "long", "keep", "index", "lease"]
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Database:
         self._threads: dict[Threads, ThreadPoolExecutor] = {
             "keep": ThreadPoolExecutor(1, thread_name_prefix="store-keep"),
             "index": ThreadPoolExecutor(1, thread_name_prefix="store-index"),
+            "lease": ThreadPoolExecutor(1, thread_name_prefix="store-lease"),
             "long": ThreadPoolExecutor(LONG_VERBS, thread_name_prefix="store-long"),
             "write": ThreadPoolExecutor(1, thread_name_prefix="store-write"),
             "read": ThreadPoolExecutor(READERS, thread_name_prefix="store-read"),
@@ -70,6 +72,8 @@ class Database:
         """Told each verb that had the writer, and for how many seconds."""
         self.purged_before = datetime.min.replace(tzinfo=UTC)
         """Data deleted before this time is being purged and cannot be restored."""
+        self.replica: str | None = None
+        """The lease under which this process writes; `None` if no other may serve the database."""
         self._closing = threading.Event()
         self.chores = threading.Lock()
 
@@ -140,14 +144,23 @@ class Database:
     def transaction(self, *, write: bool) -> Iterator[Connection]:
         """One transaction: committed at the end, rolled back on any error.
 
-        Raises StoreUnavailable for a database that cannot be reached, read or written.
+        Raises StoreUnavailable for a database that cannot be reached, read or written, and LeaseLapsed where
+        this process writes without a lease, among several servers.
         """
-        with self.dialect.translating(), self._engines[write].begin() as connection:
+        with self.unfenced(write=write) as connection:
+            if write and self.replica is not None:
+                check_lease(connection, self.replica)
             yield connection
         if write:
             self._commits += 1
             if self._commits % TIDY_EVERY == 0 and not self.closing:
                 self._threads["long"].submit(self._tidy_log)
+
+    @contextmanager
+    def unfenced(self, *, write: bool) -> Iterator[Connection]:
+        """A transaction that needs no lease."""
+        with self.dialect.translating(), self._engines[write].begin() as connection:
+            yield connection
 
     def _tidy_log(self) -> None:
         try:
@@ -199,11 +212,11 @@ def long(verb: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]
 
 
 def chore(verb: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """The same for housekeeping, which is done one task at a time."""
+    """The same for housekeeping, which is done one task at a time, whichever process does it."""
 
     @wraps(verb)
     def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with self.chores:
+        with self.chores, self.dialect.one_at_a_time("chores"):
             return verb(self, *args, **kwargs)
 
     run.threads = "keep"  # type: ignore[attr-defined]

@@ -65,7 +65,8 @@ class IndexingVerbs(Database):
 
     def _index(self) -> None:
         try:
-            self.index_owed()
+            with self.dialect.one_at_a_time("index"):
+                self.index_owed()
         except Exception:
             # It is still owed: the next long text or the next start, tries again.
             _log.exception("adding words to the search index failed")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from backends.types import Message as Given
@@ -47,7 +47,7 @@ _ADD_ENTRIES = insert(SearchEntryRow)
 _BY_KEY = conversations_query().where(
     ConversationRow.owner_id == bindparam("owner"), ConversationRow.client_key == bindparam("key")
 )
-_REPLY = select(TurnRow.message_id, TurnRow.asked, TurnRow.reserved).where(
+_REPLY = select(TurnRow.message_id, TurnRow.asked, TurnRow.reserved, TurnRow.replica_id).where(
     TurnRow.conversation_id == bindparam("conversation")
 )
 _FLEETING = select(ConversationRow.id).where(
@@ -100,7 +100,7 @@ class CallVerbs(TurnVerbs):
         }
         try:
             if not self.dialect.insert_once(connection, ConversationRow, conversation):
-                return _begun(connection, owner, new.client_key)
+                return self._begun_call(connection, owner, new.client_key)
         except IntegrityError as error:
             raise NotFound("owner") from error  # there is nothing else it refers to
         rows = _rows(path, id, owner, moment)
@@ -118,7 +118,7 @@ class CallVerbs(TurnVerbs):
             tokens = count_turn(connection, owner, new.link_id, new.tokens, opens=True)
         if new.key_id is not None:
             check_tokens(connection, new.key_id)
-        opened = open_turn(connection, id, reply["id"], new, tokens)
+        opened = open_turn(connection, id, reply["id"], new, tokens, self.replica)
         return BegunTurn(
             opened, None, _message(reply), True, new.asked, tokens, path=_as_path(path, rows, reply)
         )
@@ -135,12 +135,13 @@ class CallVerbs(TurnVerbs):
         for statement in _ERASE:
             connection.execute(statement, those)
 
-    @writes
-    def discard_calls(self, connection: Connection) -> None:
-        """Let the next purge delete what a server left of calls that are not to be kept: at the start, none
-        can be running."""
-        left = update(ConversationRow).where(ConversationRow.deleted_at == FLEETING)
-        connection.execute(left.values(deleted_at=DISCARDED))
+    def _begun_call(self, connection: Connection, owner: str, client_key: str) -> BegunTurn:
+        """What was begun with this key."""
+        row = connection.execute(_BY_KEY, {"owner": owner, "key": client_key}).one()
+        turn = connection.execute(_REPLY, {"conversation": row.id}).one()
+        (reply,) = messages_by_id(connection, [turn.message_id])
+        here = turn.replica_id == self.replica
+        return BegunTurn(load_conversation(row), None, reply, False, turn.asked, turn.reserved, here=here)
 
 
 def _owe_words(connection: Connection, owner: str, conversation: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -150,14 +151,6 @@ def _owe_words(connection: Connection, owner: str, conversation: str, rows: Sequ
     messages: list[str | None] = [None, *(row["id"] for row in rows)]
     connection.execute(_ADD_ENTRIES, [{**entry, "message_id": id} for id in messages])
     owe(connection)
-
-
-def _begun(connection: Connection, owner: str, client_key: str) -> BegunTurn:
-    """What was begun with this key."""
-    row = connection.execute(_BY_KEY, {"owner": owner, "key": client_key}).one()
-    turn = connection.execute(_REPLY, {"conversation": row.id}).one()
-    (reply,) = messages_by_id(connection, [turn.message_id])
-    return BegunTurn(load_conversation(row), None, reply, False, turn.asked, turn.reserved)
 
 
 def _rows(path: Sequence[Given], conversation: str, owner: str, moment: datetime) -> list[dict[str, Any]]:

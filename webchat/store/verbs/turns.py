@@ -60,6 +60,7 @@ _BY_KEY = (
         TurnRow.conversation_id,
         TurnRow.asked,
         TurnRow.reserved,
+        TurnRow.replica_id,
         _REPLY.deleted_at,
         _USER.id.label("user_id"),
     )
@@ -81,7 +82,9 @@ _STREAMS = (
     update(TurnRow).where(TurnRow.message_id.in_(bindparam("ids", expanding=True))).values(state="streaming")
 )
 _RUNNING = select(TurnRow.message_id, TurnRow.state).where(
-    TurnRow.message_id.in_(bindparam("ids", expanding=True)), TurnRow.finished_at.is_(None)
+    TurnRow.message_id.in_(bindparam("ids", expanding=True)),
+    TurnRow.finished_at.is_(None),
+    TurnRow.replica_id.is_not_distinct_from(bindparam("replica")),
 )
 _FOLDED = select(MessageRow.id, MessageRow.seq).where(MessageRow.id.in_(bindparam("ids", expanding=True)))
 _CLOSE = (
@@ -98,6 +101,8 @@ _CLOSE = (
         TurnRow.compared_in,
     )
 )
+_CLOSE_OWN = _CLOSE.where(TurnRow.replica_id == bindparam("replica"))
+_REPLICA = select(TurnRow.replica_id).where(TurnRow.message_id == bindparam("message"))
 _SAID = select(MessageRow.text, MessageRow.reasoning, MessageRow.seq).where(
     MessageRow.id == bindparam("message")
 )
@@ -209,11 +214,13 @@ class TurnVerbs(Database):
                 tokens = count_turn(connection, owner, new.link_id, new.tokens, opens=opened, replies=replies)
             if new.key_id is not None:
                 check_tokens(connection, new.key_id)
-            conversation = open_turn(connection, conversation_id, reply.id, new, tokens)
+            conversation = open_turn(connection, conversation_id, reply.id, new, tokens, self.replica)
         else:
             conversation = own_conversation(connection, owner, conversation_id)
         *before, last = _as_stored(connection, [reply] if user is None else [user, reply])
-        return BegunTurn(conversation, before[0] if before else None, last, reply.created, new.asked, tokens)
+        here = reply.created or connection.scalar(_REPLICA, {"message": reply.id}) == self.replica
+        user_message = before[0] if before else None
+        return BegunTurn(conversation, user_message, last, reply.created, new.asked, tokens, here=here)
 
     @reads
     def turn_by_key(self, connection: Connection, owner: str, client_key: str) -> BegunTurn | None:
@@ -229,7 +236,9 @@ class TurnVerbs(Database):
             raise NotFound("message")
         conversation = own_conversation(connection, owner, row.conversation_id)
         *user, reply = messages_by_id(connection, [id for id in (row.user_id, row.message_id) if id])
-        return BegunTurn(conversation, user[0] if user else None, reply, False, row.asked, row.reserved)
+        here = row.replica_id == self.replica
+        user_message = user[0] if user else None
+        return BegunTurn(conversation, user_message, reply, False, row.asked, row.reserved, here=here)
 
     def _open_conversation(self, connection: Connection, owner: str, new: NewTurn) -> tuple[str, bool]:
         """The id of the owner's conversation with this client key, and whether it was made just now."""
@@ -312,20 +321,20 @@ class TurnVerbs(Database):
 
         What was written already, and a turn that was over, stays as it is: whoever was cut off before the
         answer came writes the same again. Raises ValueError for another entry in the same place, and for one
-        of a turn that was over without it.
+        of a turn that was over without it, or runs under another lease.
         """
         if entries:
             self._append(connection, entries)
         if not finished:
             return []
-        _finish(connection, finished, now())
+        finish_turns(connection, finished, now(), self.replica)
         return messages_by_id(connection, [turn.message_id for turn in finished])
 
     def _append(self, connection: Connection, entries: Sequence[JournalEntry]) -> None:
         """Append new entries. Existing ones are checked only if there are any."""
         running: set[str] = set()
         for chunk in chunks(list({entry.message_id for entry in entries})):
-            states = dict(connection.execute(_RUNNING, {"ids": chunk}).all())
+            states = dict(connection.execute(_RUNNING, {"ids": chunk, "replica": self.replica}).all())
             running.update(states)
             if queued := [id for id, state in states.items() if state == "queued"]:
                 connection.execute(_STREAMS, {"ids": queued})
@@ -349,18 +358,6 @@ class TurnVerbs(Database):
             .order_by(JournalRow.seq)
         )
         return [JournalEntry(row.message_id, row.seq, row.kind, row.text) for row in rows]
-
-    @writes
-    def interrupt_orphans(self, connection: Connection) -> list[str]:
-        """Mark every running turn as `interrupted`, with all its text: at the start, nothing can be
-        running."""
-        orphans = list(
-            connection.scalars(
-                select(TurnRow.message_id).where(TurnRow.finished_at.is_(None)).order_by(TurnRow.message_id)
-            )
-        )
-        _finish(connection, [FinishedTurn(id, "interrupted") for id in orphans], now())
-        return orphans
 
 
 def _check_written(connection: Connection, rows: Sequence[dict[str, Any]], running: set[str]) -> None:
@@ -401,9 +398,14 @@ def _beginning(
 
 
 def open_turn(
-    connection: Connection, conversation_id: str, reply_id: str, new: NewTurn, reserved: int | None
+    connection: Connection,
+    conversation_id: str,
+    reply_id: str,
+    new: NewTurn,
+    reserved: int | None,
+    replica: str | None,
 ) -> Conversation:
-    """The conversation, which shows the reply from now on."""
+    """The conversation, which shows the reply from now on. replica: the lease under which it runs."""
     moment = now()
     turn = {
         "message_id": reply_id,
@@ -417,6 +419,7 @@ def open_turn(
         "reserved": reserved,
         "key_id": new.key_id,
         "compared_in": new.comparison,
+        "replica_id": replica,
     }
     connection.execute(_OPEN_TURN, turn)
     shown: dict[str, Any] = {"conversation": conversation_id, "leaf": reply_id, "moment": moment}
@@ -434,10 +437,15 @@ def _as_stored(connection: Connection, added: Sequence[_Added]) -> list[Message]
     return [message for message in known if message is not None]
 
 
-def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: datetime) -> None:
-    """End turns that are still running and fold their journals into their messages."""
-    ended = [(turn, _close_turn(connection, turn, moment)) for turn in finished]
+def finish_turns(
+    connection: Connection, finished: Sequence[FinishedTurn], moment: datetime, replica: str | None = None
+) -> None:
+    """End turns that are still running and fold their journals into their messages. replica: those of this
+    lease alone."""
+    ended = [(turn, _close_turn(connection, turn, moment, replica)) for turn in finished]
     closed = [(turn, counted) for turn, counted in ended if counted is not None]
+    # Several processes end some at the same moment: what is counted is locked in one order.
+    closed.sort(key=lambda one: (one[1].link_id or "", one[1].key_id or ""))
     pieces = journal_pieces(connection, [turn.message_id for turn, _ in closed])
     for turn, counted in closed:
         row = connection.execute(_SAID, {"message": turn.message_id}).one()
@@ -473,7 +481,9 @@ def _finish(connection: Connection, finished: Sequence[FinishedTurn], moment: da
     tell_webhooks(connection, "reply.ended", told, moment)
 
 
-def _close_turn(connection: Connection, turn: FinishedTurn, moment: datetime) -> Row[Any] | None:
+def _close_turn(
+    connection: Connection, turn: FinishedTurn, moment: datetime, replica: str | None
+) -> Row[Any] | None:
     """The turn's count for its link; `None` if it was over."""
     values = {
         "state": turn.state,
@@ -484,5 +494,6 @@ def _close_turn(connection: Connection, turn: FinishedTurn, moment: datetime) ->
     }
     if turn.provenance is not None:
         values |= known_provenance(turn.provenance)
-    closed: Any = connection.execute(_CLOSE, {"message": turn.message_id, **values}).first()
+    close, those = (_CLOSE, {}) if replica is None else (_CLOSE_OWN, {"replica": replica})
+    closed: Any = connection.execute(close, {"message": turn.message_id, **those, **values}).first()
     return cast(Row[Any] | None, closed)

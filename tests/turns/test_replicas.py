@@ -1,0 +1,205 @@
+"""Two servers on one PostgreSQL: a turn runs on one, is followed and stopped from any, and is ended by another
+if its server is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import text
+
+from backends.base import Backend
+from tests.postgres import PostgresServer, postgres
+from tests.store.test_replicas import expire
+from tests.turns.conftest import Bench, MakeBench, until
+from tests.turns.held import Held, Stepped
+from webchat.store import Store
+from webchat.store.errors import LinkMessagesUsed
+from webchat.store.link_records import LinkTerms
+from webchat.store.records import BegunTurn
+from webchat.store.replicas.signals import Signals
+from webchat.turns import Ask, Delta, Done, News, Party
+from webchat.turns.replicas import replica
+
+__all__ = ["postgres"]
+
+BEAT = 0.1
+
+
+@dataclass
+class Servers:
+    """Starts servers of one database."""
+
+    url: str
+    make: MakeBench
+    stack: AsyncExitStack
+
+    async def start(self, *backends: Backend) -> Bench:
+        store = self.stack.enter_context(closing(Store.open(self.url)))
+        return await self.stack.enter_async_context(self.make(*backends, store=store))
+
+
+@pytest.fixture
+async def servers(
+    postgres: PostgresServer, bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Servers]:
+    monkeypatch.setattr(replica, "BEAT_SECONDS", BEAT)
+    async with AsyncExitStack() as stack:
+        yield Servers(postgres.fresh(), bench, stack)
+
+
+@asynccontextmanager
+async def paused(at: Bench, by: Bench) -> AsyncIterator[None]:
+    """As by SIGSTOP, as far as others see it: its lease is not renewed, and they end it."""
+    ours = at.turns.replica
+    assert ours._beating is not None
+    ours._beating.cancel()
+    expire(by.store, at.store.replica)
+    await until(lambda: len(by.store.replicas()) == 1)
+    yield
+    ours._beating = asyncio.create_task(ours._beat())
+
+
+async def words(at: Bench, begun: BegunTurn) -> tuple[str, Done]:
+    """What a follower reads as it comes, and the end."""
+    events = await at.events(begun.reply.id)
+    assert isinstance(events[-1], Done)
+    return "".join(event.text for event in events if isinstance(event, Delta)), events[-1]
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+async def test_a_reply_is_followed_and_stopped_from_another_server(
+    servers: Servers, deaf: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if deaf:
+        monkeypatch.setattr(Signals, "open", lambda self: None)
+    steps = Stepped(["one ", "two ", "three"])
+    one, other = await servers.start(steps), await servers.start()
+    begun = await one.ask(text="go")
+    events = other.turns.follow(other.owner, begun.reply.id)
+    await anext(events)
+    steps.go(2)
+    seen = ""
+    async for event in events:
+        seen += event.text if isinstance(event, Delta) else ""
+        if seen == "one two ":
+            break
+    await other.turns.stop(other.owner, begun.reply.id)
+    async for event in events:
+        assert not isinstance(event, Delta)
+        last = event
+    assert isinstance(last, Done)
+    assert (last.message.state, last.message.text) == ("stopped", "one two ")
+    assert steps.live == 0
+    assert await other.turns.running_anywhere(other.owner) == ()
+
+
+async def test_asked_again_at_another_server_it_is_the_same_turn(servers: Servers) -> None:
+    backends = Held(), Held()
+    one, other = [await servers.start(backend) for backend in backends]
+    ask = Ask(kind="send", text="go", client_key="once")
+    first, again = await asyncio.gather(*(at.turns.start(at.owner, ask) for at in (one, other)))
+    assert first.reply.id == again.reply.id
+    assert [first.created, again.created].count(True) == 1
+    assert await other.turns.running_anywhere(other.owner) == (first.reply.id,)
+    for at in (one, other):
+        await at.turns.stop(at.owner, first.reply.id)
+        assert (await at.end(first)).state == "stopped"
+    assert sum(len(backend.order) for backend in backends) <= 1
+
+
+async def test_other_pages_of_a_person_learn_of_it_at_every_server(servers: Servers) -> None:
+    one, other = await servers.start(), await servers.start()
+    await until(lambda: one.turns._elsewhere is not None and one.turns._elsewhere._signals.arrive)
+    await until(lambda: other.turns._elsewhere is not None and other.turns._elsewhere._signals.arrive)
+    follower = other.turns.watch(other.owner, {})
+    begun = await one.ask(text="go")
+    kinds: list[str] = []
+    while kinds[-1:] != ["ended"]:
+        kinds += [event.kind for _, event in await follower.batch() if isinstance(event, News)]
+    follower.close()
+    assert kinds == ["begun", "ended"]
+    assert (await words(other, begun))[1].message.text == "go"
+
+
+async def test_a_paused_servers_turn_ends_interrupted_everywhere_and_it_goes_on_with_a_new_lease(
+    servers: Servers,
+) -> None:
+    steps = Stepped(["one ", "two ", "three"])
+    one, other = await servers.start(steps), await servers.start()
+    begun = await one.ask(text="go")
+    own, theirs = (asyncio.create_task(words(at, begun)) for at in (one, other))
+    steps.go(2)
+    await until(lambda: one.store.message(one.owner, begun.reply.id).text == "one two ")
+    async with paused(one, other):
+        said, end = await theirs
+        assert (said, end.message.state, end.message.text) == ("one two ", "interrupted", "one two ")
+        steps.go(9)
+    said, end = await own
+    assert (said, end.message.state, end.message.text) == ("one two ", "interrupted", "one two ")
+    assert other.store.message(other.owner, begun.reply.id) == end.message
+    await until(lambda: one.turns.accepting)
+    steps.go(9)
+    assert (await one.say("again")).state == "complete"
+
+
+async def test_a_start_interrupts_only_what_nobody_runs(servers: Servers) -> None:
+    held = Held()
+    one = await servers.start(held)
+    living = await one.ask(text="go")
+    dead = await servers.start(gone := Held())
+    left = await dead.ask(text="stay")
+    await gone.writes("stay")
+    assert dead.turns.replica._beating is not None
+    dead.turns.replica._beating.cancel()
+    expire(one.store, dead.store.replica)
+    await servers.start()
+    assert (await words(one, left))[1].message.state == "interrupted"
+    held.go["go"].set()
+    assert (await one.end(living)).state == "complete"
+
+
+async def test_a_links_quota_holds_across_servers(servers: Servers) -> None:
+    one, other = await servers.start(), await servers.start()
+    link = one.store.create_link("testers", "hash", None, terms=LinkTerms(messages=3))
+    guest = one.store.create_owner("guest", "Tess", link.id).id
+    asks = [
+        at.turns.start(Party(guest, link=link.id), Ask(kind="send", text="hi", client_key=f"{number}"))
+        for number, at in enumerate([one, other] * 4)
+    ]
+    done = await asyncio.gather(*asks, return_exceptions=True)
+    assert sum(isinstance(one, BegunTurn) for one in done) == 3
+    assert sum(isinstance(one, LinkMessagesUsed) for one in done) == 5
+
+
+async def test_one_leads_and_the_next_when_it_is_gone(servers: Servers) -> None:
+    async with AsyncExitStack() as first:
+        one = await Servers(servers.url, servers.make, first).start()
+        other = await servers.start()
+        worked: list[str] = []
+
+        async def work(name: str) -> None:
+            worked.append(name)
+            await asyncio.Event().wait()
+
+        tasks = [
+            asyncio.create_task(at.turns.replica.lead(lambda name=name: work(name)))  # type: ignore[misc]
+            for name, at in (("one", one), ("other", other))
+        ]
+        await until(lambda: worked == ["one"])
+    await until(lambda: worked == ["one", "other"])
+    for task in tasks:
+        task.cancel()
+
+
+async def test_an_older_version_finishes_what_runs_and_begins_nothing(servers: Servers) -> None:
+    at = await servers.start(held := Held())
+    begun = await at.ask(text="go")
+    with at.store.unfenced(write=True) as connection:
+        connection.execute(text("UPDATE webchat_schema SET version_num = '9999'"))
+    await until(lambda: not at.turns.accepting)
+    held.go["go"].set()
+    assert (await at.end(begun)).state == "complete"

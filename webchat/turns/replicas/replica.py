@@ -1,0 +1,144 @@
+"""The lease of this process: renewed while it lives, ended by others when it does not.
+
+Whoever renews its own lease in time also ends those of others that are over, and interrupts what they ran.
+So the turns of a process that died are interrupted within `LEASE_SECONDS` and a beat. One that was only
+paused, or cut off, finds its lease gone when it is back: its turns have ended, and it takes a new lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any
+
+from webchat.store import Store, StoreUnavailable
+from webchat.store.records import Orphan
+from webchat.store.replicas.verbs import LEASE_SECONDS
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 4.0
+
+
+class Replica:
+    """This process among those that serve its database; where there can be no other, it always leads.
+
+    lost: called when others have ended the lease. interrupted: called with what others left running.
+    """
+
+    def __init__(
+        self, store: Store, *, lost: Callable[[], None], interrupted: Callable[[Sequence[Orphan]], None]
+    ) -> None:
+        self._store = store
+        self._lost = lost
+        self._interrupted = interrupted
+        self._until = 0.0
+        self._leading = asyncio.Event()
+        self._following = asyncio.Event()
+        self._beating: asyncio.Task[None] | None = None
+        self.outdated = False
+        """A newer version has changed the database: this one finishes what runs and begins nothing."""
+
+    @property
+    def held(self) -> bool:
+        """Whether this process may write."""
+        return not self._store.shared or time.monotonic() < self._until
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one that does what one does for all."""
+        return self._leading.is_set()
+
+    async def open(self) -> list[Orphan]:
+        """Take a lease, and interrupt what nobody runs any more. Raises `StoreError`."""
+        store = self._store
+        if store.shared:
+            await self._take()
+            await self._renew()
+            await store.call(store.end_lapsed_leases)
+            self._beating = asyncio.create_task(self._beat(), name="lease")
+        else:
+            self._lead(True)
+        orphans = await store.call(store.interrupt_orphans)
+        await store.call(store.discard_calls)
+        return orphans
+
+    async def aclose(self) -> None:
+        """Give the lease back."""
+        self._lead(False)
+        if self._beating is None:
+            return
+        self._beating.cancel()
+        await asyncio.gather(self._beating, return_exceptions=True)
+        self._beating = None
+        self._until = 0.0
+        with suppress(StoreUnavailable):
+            await self._store.call(self._store.release_lease)
+
+    async def lead(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run `work`, which ends when it is cancelled, whenever this process leads."""
+        while True:
+            await self._leading.wait()
+            working = asyncio.create_task(work())
+            losing = asyncio.create_task(self._following.wait())
+            try:
+                await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                working.cancel()
+                losing.cancel()
+                await asyncio.gather(working, losing, return_exceptions=True)
+            if self.leads:
+                return
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            try:
+                await self._beaten()
+            except StoreUnavailable as error:
+                if not self.held:
+                    log.error("this server can't renew its lease, so it accepts nothing: %s", error)
+            except Exception:
+                log.exception("renewing the lease failed; will retry")
+
+    async def _beaten(self) -> None:
+        late = await self._renew()
+        if late is None:
+            log.warning("other servers took this one for dead: what it was writing was interrupted")
+            self._until = 0.0
+            self._lead(False)
+            self._lost()
+            await self._take()
+        elif not late:  # who comes back late gives others the time to renew theirs
+            store = self._store
+            if await store.call(store.end_lapsed_leases):
+                await store.call(store.discard_calls)
+            if orphans := await store.call(store.interrupt_orphans):
+                log.warning("%d replies of a server that is gone were interrupted", len(orphans))
+                self._interrupted(orphans)
+
+    async def _take(self) -> None:
+        begun = time.monotonic()
+        await self._store.call(self._store.take_lease)
+        self._until = begun + LEASE_SECONDS
+
+    async def _renew(self) -> bool | None:
+        """Whether the lease was over; `None` if it is gone."""
+        begun = time.monotonic()
+        lease = await self._store.call(self._store.renew_lease)
+        if lease is None:
+            return None
+        self._until = begun + LEASE_SECONDS
+        self._lead(lease.leads)
+        if lease.newer and not self.outdated:
+            self.outdated = True
+            log.error("a newer version of webchat has changed the database: this server begins no replies")
+        return lease.late
+
+    def _lead(self, leads: bool) -> None:
+        now, before = (self._leading, self._following) if leads else (self._following, self._leading)
+        now.set()
+        before.clear()
