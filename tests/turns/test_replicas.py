@@ -1,5 +1,5 @@
-"""Two servers on one PostgreSQL: a turn runs on one, is followed and stopped from any, and is ended by another
-if its server is gone."""
+"""Two servers on one PostgreSQL: a turn runs on one, is followed and stopped from any, and another ends it if
+its server is gone."""
 
 from __future__ import annotations
 
