@@ -459,6 +459,7 @@ consent add_handover take_handover trim_handovers expire_chats
 consent add_handover take_handover trim_handovers
 end_share add_views
 discard_calls erase_call
+take_lease renew_lease release_lease end_lapsed_leases interrupt ask_to_end unfenced
 activate call close go_on_with create_link create_owner delete_conversation delete_messages delete_template
 delete_conversations remove_person
 discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner
@@ -485,6 +486,7 @@ provenance ratings_by_link search template template_version template_versions th
 guests_with_replies pack_inspection
 comparison pair_votes votes
 branch list_shares share shared_messages shared_media
+shared replicas orphans runs_elsewhere running_turns asked_to_end turns_elsewhere
 import_known origin file_import list_file_imports unfinished_file_imports import_files
 """
 READS = frozenset(_READS.split())

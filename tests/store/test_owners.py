@@ -156,6 +156,20 @@ NOT_OF_AN_OWNER = {
     "keep_media",
     "interrupt_orphans",
     "discard_calls",
+    # of the processes that serve a database, not of owners (test_replicas.py)
+    "take_lease",
+    "renew_lease",
+    "release_lease",
+    "end_lapsed_leases",
+    "replicas",
+    "orphans",
+    "interrupt",
+    "runs_elsewhere",
+    "asked_to_end",
+    "turns_elsewhere",
+    # nothing is found, and nobody is told
+    "running_turns",
+    "ask_to_end",
     # of an issuer and of providers, asked by the door before there is an owner (test_people.py)
     "enter_person",
     "find_person",
@@ -323,7 +337,7 @@ OF_WEBHOOKS = {
 }
 # Of a program's call, in `test_calls.py`.
 OF_CALLS = {"erase_call"}
-NOT_VERBS = {"open", "close", "call", "transaction", "in_turn", "slices", "index_soon"}
+NOT_VERBS = {"open", "close", "call", "transaction", "unfenced", "in_turn", "slices", "index_soon"}
 
 
 def test_every_verb_is_asked() -> None:
