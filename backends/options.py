@@ -38,7 +38,7 @@ class EndpointOptions(BackendOptions):
     api_key: never shown. timeouts: how long to wait for it. images, prefill: capabilities that endpoints do
     not report; `None` detects them as far as possible. retries, backoff: before the first token only; the
     pause doubles from `backoff` seconds. leave_out: features never sent, see `variants`. memory: where
-    features that the model rejects are recorded.
+    features that the model rejects are recorded. routing_header: the header that carries `Request.routing`.
     """
 
     base_url: str = field(repr=False)  # it may hold a password
@@ -52,6 +52,7 @@ class EndpointOptions(BackendOptions):
     prefill: bool | None = None
     leave_out: tuple[str, ...] = ()
     memory: Memory | None = None
+    routing_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

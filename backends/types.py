@@ -173,7 +173,8 @@ class Request:
     does not. Only sent where the capabilities say `logprobs`.
     trace: tell what the model is sent, as `Sent`, before it answers.
     inputs: values of the inputs that the capabilities name; a missing one has its default. caller: who asks;
-    only a function is told.
+    only a function is told. routing: the same for all requests of one conversation, for an endpoint with a
+    `routing_header`.
     """
 
     messages: tuple[Message, ...]
@@ -184,6 +185,7 @@ class Request:
     inputs: Mapping[str, InputValue] = field(default_factory=dict)
     caller: Caller | None = field(default=None, repr=False)
     options: Options = field(default_factory=Options)
+    routing: str = ""
 
 
 @dataclass(frozen=True, slots=True)

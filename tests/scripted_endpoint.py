@@ -29,6 +29,7 @@ class Call:
     """One chat completion as the endpoint saw it."""
 
     body: dict[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
     sent: int = 0
     finished: bool = False
     closed_early: asyncio.Event = field(default_factory=asyncio.Event)
@@ -69,10 +70,10 @@ class ScriptedEndpoint:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while (head := await _head(reader)) is not None:
-                path, length = head
+                path, headers, length = head
                 body = await reader.readexactly(length) if length else b""
                 if path.endswith("/chat/completions"):
-                    await self._complete(json.loads(body), reader, writer)
+                    await self._complete(Call(json.loads(body), headers), reader, writer)
                     if writer.is_closing():
                         return
                 elif path.endswith("/moderations"):
@@ -95,10 +96,8 @@ class ScriptedEndpoint:
         result = {"flagged": any(found.values()), "categories": found, "category_scores": scores}
         return {"id": "m", "model": "scripted", "results": [result]}
 
-    async def _complete(
-        self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        call = Call(body)
+    async def _complete(self, call: Call, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body = call.body
         self.calls.append(call)
         script = str(body["messages"][-1]["content"])
         script = self.answers.get(script, script)
@@ -175,13 +174,15 @@ class ScriptedEndpoint:
         going.cancel()
 
 
-async def _head(reader: asyncio.StreamReader) -> tuple[str, int] | None:
+async def _head(reader: asyncio.StreamReader) -> tuple[str, dict[str, str], int] | None:
+    """Path, headers with their names in lower case, and the length of the body."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except asyncio.IncompleteReadError:
         return None
-    found = re.search(r"content-length: *(\d+)", head, re.IGNORECASE)
-    return head.split(" ", 2)[1].split("?")[0], int(found.group(1)) if found else 0
+    lines = (line.partition(":") for line in head.split("\r\n")[1:] if line)
+    headers = {name.lower(): value.strip() for name, _, value in lines}
+    return head.split(" ", 2)[1].split("?")[0], headers, int(headers.get("content-length", 0))
 
 
 async def _respond(

@@ -46,6 +46,7 @@ ENGINE: dict[str, Any] = {
     "next_token_timeout": 30.0,
     "reasoning_marks": ["<why>...</why>"],
     "rewrites": True,
+    "routing_header": "X-User-Id",
 }
 TIMEOUTS = {"first_token_timeout", "next_token_timeout"}
 MADE = {*TIMEOUTS, "reasoning_marks"}
@@ -58,10 +59,10 @@ MODELS: dict[str, dict[str, Any]] = {
     "function": {"function": "json:dumps"},
 }
 TAKEN = {
-    "openai": {"context_length", "timeouts", "marks"},
+    "openai": {"context_length", "timeouts", "marks", "routing_header"},
     "llamacpp": {"context_length", "threads", "slots", "gpu_layers", "chat_template", "marks"},
     "demo": {"context_length", "threads", "slots", "gpu_layers", "chat_template", "marks"},
-    "local": ENGINE.keys() - {"gpu_layers", "rewrites", *MADE} | {"chat_template", "marks"},
+    "local": ENGINE.keys() - {"gpu_layers", "rewrites", "routing_header", *MADE} | {"chat_template", "marks"},
     "function": {"context_length", "slots", "rewrites", "marks"},
 }
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -16,7 +17,7 @@ from backends.base import Backend
 from backends.errors import ModelNotFound
 from webchat.api.templates.model_templates import given
 from webchat.auth import load_or_make_secret
-from webchat.data_folder import MASKING_SECRET
+from webchat.data_folder import MASKING_SECRET, SECRET
 from webchat.functions import with_functions
 from webchat.models import (
     KnownServers,
@@ -131,7 +132,19 @@ def _turns(settings: Settings, store: Store, models: Models, gates: GateFactory)
         cuts=settings.context_overflow == "cut",
         inspect=settings.inspect,
         compare_wait=settings.compare_wait,
+        routing=_routing(settings),
     )
+
+
+def _routing(settings: Settings) -> Callable[[str], str]:
+    """The value of `routing_header` for a conversation's id: of all servers with the same cookie secret the
+    same, and for anyone else a number. Raises `OSError` and `ValueError` as the secret does."""
+    if not settings.routing_header and not any(model.routing_header for model in settings.models):
+        return lambda _: ""
+    given = settings.cookie_secret
+    secret = given.get_secret_value() if given else load_or_make_secret(settings.data_dir / SECRET)
+    key = f"webchat.routing\0{secret}".encode()
+    return lambda id: hmac.new(key, id.encode(), "sha256").hexdigest()[:32]
 
 
 def _servers(store: Store, specs: Sequence[ModelSpec]) -> KnownServers:

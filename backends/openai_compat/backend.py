@@ -195,7 +195,11 @@ class OpenAICompatBackend:
                     sent = posted
                     yield Sent(reported(request.messages), body=json.loads(posted), url=self.address.shown)
                 try:
-                    response = held.pop() if held and offer.reads_held else await self._open(posted, patience)
+                    response = (
+                        held.pop()
+                        if held and offer.reads_held
+                        else await self._open(posted, request, patience)
+                    )
                     if not offer.reads_held and offer.fuller():
                         _hold(response, held)
                         continue
@@ -241,12 +245,15 @@ class OpenAICompatBackend:
         if self._client is not None:
             await self._client.aclose()
 
-    async def _open(self, posted: bytes, patience: Patience) -> Response:
-        """Post one body. Returns the accepted answer, still to be read. Raises `BackendError`."""
+    async def _open(self, posted: bytes, request: Request, patience: Patience) -> Response:
+        """Post one body of a request. Returns the accepted answer, still to be read. Raises
+        `BackendError`."""
         if self._client is None or self._closed:
             raise Unavailable("The connection to the model was closed.", cure="Try again.")
         waits = {"until": patience.until, "seconds": patience.seconds}
-        response = await self._client.send("POST", self.address.chat, posted, **waits)
+        name = self._options.routing_header
+        headers = {name: request.routing} if name and request.routing else {}
+        response = await self._client.send("POST", self.address.chat, posted, headers=headers, **waits)
         if 200 <= response.status < 300:
             return response
         try:

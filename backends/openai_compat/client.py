@@ -14,6 +14,7 @@ import io
 import os
 import ssl
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -66,20 +67,28 @@ class Client:
         self.closed = False
 
     async def send(
-        self, method: str, url: str, body: bytes | None = None, *, until: float, seconds: float
+        self,
+        method: str,
+        url: str,
+        body: bytes | None = None,
+        *,
+        until: float,
+        seconds: float,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Response:
         """Send a request. Returns the answer after its head has arrived, with its body still to be read.
 
-        until: the deadline, in the event loop's time; seconds: the duration, for the error message.
+        headers: beside those of every request. until: the deadline, in the event loop's time; seconds: the
+        duration, for the error message.
         """
         try:
             async with asyncio.timeout_at(until):
                 try:
-                    return await self._send(self._session(fresh=False), method, url, body)
+                    return await self._send(self._session(fresh=False), method, url, body, headers)
                 except _STALE as error:
                     if isinstance(error, aiohttp.ClientConnectorError):
                         raise
-                    return await self._send(self._session(fresh=True), method, url, body)
+                    return await self._send(self._session(fresh=True), method, url, body, headers)
         except TimeoutError as error:
             if isinstance(error, aiohttp.ServerTimeoutError):
                 raise self._failed(error) from error
@@ -95,15 +104,18 @@ class Client:
                 await session.close()
 
     async def _send(
-        self, session: aiohttp.ClientSession, method: str, url: str, body: bytes | None
+        self,
+        session: aiohttp.ClientSession,
+        method: str,
+        url: str,
+        body: bytes | None,
+        more: Mapping[str, str],
     ) -> Response:
         data = io.BytesIO(body) if body is not None and len(body) > _PIECEWISE_BYTES else body
-        headers = None
+        headers = dict(more)
         if body is not None:
-            headers = {
-                "Content-Type": "application/json",
-                "Accept": "text/event-stream, application/json",
-            }
+            headers["Content-Type"] = "application/json"
+            headers["Accept"] = "text/event-stream, application/json"
         answer = await session.request(
             method, url, data=data, headers=headers, proxy=self._proxy, allow_redirects=False
         )

@@ -99,6 +99,7 @@ WRONG: dict[str, Any] = {
     "device": "gpu",
     "dtype": "float8",
     "gpu_layers": -1,
+    "routing_header": "Authorization",
     "first_token_timeout": 0,
     "next_token_timeout": "long",
     "reasoning_marks": ["<why>"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, FilePath, field_validator
@@ -34,6 +35,22 @@ def listed(value: object) -> object:
 
 Words = Annotated[tuple[str, ...], BeforeValidator(listed)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]+")
+"""Of a header (RFC 9110, section 5.6.2), without the underscore, which proxies drop or take for a dash."""
+_TAKEN = re.compile(
+    r"(accept|content|sec|access-control|if|proxy)-.*|x-forwarded-(for|proto|host|port)|forwarded|accept|authorization"
+    r"|connection|cookie|host|origin|range|referer|te|transfer-encoding|upgrade|user-agent|via",
+    re.IGNORECASE,
+)
+"""Headers with a meaning of their own."""
+
+
+def header_name(value: str) -> str:
+    """The name of a header that has no meaning of its own. Raises `ValueError`."""
+    if not _NAME.fullmatch(value) or _TAKEN.fullmatch(value):
+        raise ValueError("not a header for this")
+    return value
 
 
 class SamplingFields(BaseModel):
@@ -141,6 +158,13 @@ class EngineFields(BaseModel):
         "a number above 0, up to 86400",
     )
 
+    routing_header: str | None = setting(
+        None,
+        "Header that tells an endpoint's router which requests belong to one conversation, such as"
+        " `X-User-Id`, so that it keeps using one engine's prefix cache. It holds a keyed hash.",
+        "the name of a header",
+    )
+
     rewrites: bool = setting(
         False,
         "Hold a function's reply until the function ends, because what it yields replaces what it yielded"
@@ -152,6 +176,11 @@ class EngineFields(BaseModel):
         "Tags around the reasoning of a model with uncommon tags; the common ones are built in.",
         'a list of strings, each an opening and a closing tag around three dots, ["<why>...</why>"]',
     )
+
+    @field_validator("routing_header")
+    @classmethod
+    def _is_header(cls, value: str | None) -> str | None:
+        return None if value is None else header_name(value)
 
     @field_validator("reasoning_marks")
     @classmethod

@@ -79,7 +79,8 @@ class Pipeline:
     """Produces replies. One for all turns; holds no state of any.
 
     cuts: whether the oldest turns of a conversation that is too long for its model are left out; otherwise it
-    is refused. inspect: whether to record what each reply's model was sent.
+    is refused. inspect: whether to record what each reply's model was sent. routing: a conversation's id as
+    endpoints may know it.
     """
 
     def __init__(
@@ -93,10 +94,12 @@ class Pipeline:
         *,
         cuts: bool = True,
         inspect: bool = True,
+        routing: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._store = store
         self._models = models
         self._renderer = renderer
+        self._routing = routing
         self._gates = gates
         self._journal = journal
         self._paths = Paths(store)
@@ -177,6 +180,7 @@ class Pipeline:
             # Every backend is an async generator; the protocol only names what readers need.
             inputs = turn.begun.conversation.settings.inputs
             asked = replace(request, trace=self._inspects(turn), caller=turn.party.caller, inputs=inputs)
+            asked = replace(asked, routing=self._routing(turn.begun.conversation.id))
             stream = cast(AsyncGenerator[Event, None], backend.stream(asked))
             bounded = stream if tokens is None else within(stream, tokens, told=told)
             async with aclosing(stream), aclosing(bounded) as events:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -57,8 +57,8 @@ class Turns:
     all together may have running and in line, `None` for any number. message_chars: longest message. titles:
     ask models for titles. cuts: leave out the oldest turns of a conversation that is too long for its model,
     instead of refusing it. inspect: keep what each reply's model was sent. compare_wait: seconds for
-    which a side of a comparison waits for the other one. Not thread-safe: use it on one event loop, between
-    `open` and `aclose`.
+    which a side of a comparison waits for the other one. routing: as of `Pipeline`. Not thread-safe: use it
+    on one event loop, between `open` and `aclose`.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Turns:
         cuts: bool = True,
         inspect: bool = True,
         compare_wait: float = 60.0,
+        routing: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._store = store
         self._models = models
@@ -85,7 +86,15 @@ class Turns:
         self._journal = Journal(self._write, settled=self._settled, flush_seconds=flush_seconds)
         queue = Queue()
         self._pipeline = Pipeline(
-            store, models, renderer, gates, self._journal, queue, cuts=cuts, inspect=inspect
+            store,
+            models,
+            renderer,
+            gates,
+            self._journal,
+            queue,
+            cuts=cuts,
+            inspect=inspect,
+            routing=routing,
         )
         self._titles = Titles(store, models, gates, queue, self.changed) if titles else None
         self._turns: dict[str, RunningTurn] = {}
