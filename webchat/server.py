@@ -10,10 +10,11 @@ import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from backends.base import Backend
 from webchat import __version__, logs
@@ -87,10 +88,16 @@ class Server(uvicorn.Server):
 
 
 def serve(
-    settings: Settings, *, pages: Sequence[Page] = (), backends: Mapping[str, Backend] | None = None
+    settings: Settings,
+    *,
+    pages: Sequence[Page] = (),
+    backends: Mapping[str, Backend] | None = None,
+    around: Callable[[ASGIApp], ASGIApp] = lambda app: app,
 ) -> None:
-    """Serve until a signal. Raises BadSettings, StoreError, BackendError or OSError before it starts to
-    serve."""
+    """Serve until a signal. around: puts something around the whole app.
+
+    Raises BadSettings, StoreError, BackendError or OSError before it starts to serve.
+    """
     logs.set_up(settings)
     with ExitStack() as open:
         listener = open.enter_context(_listen(settings))
@@ -106,7 +113,7 @@ def serve(
         shared = (*settings.proxies, *settings.exempt)
         crowd = Crowd(limits, lambda peer: is_shared(peer, shared))
         config = uvicorn.Config(
-            app.asgi,
+            around(app.asgi),
             # Its warnings are one for each request that is no HTTP; the crowd counts them.
             log_level="error",
             access_log=False,

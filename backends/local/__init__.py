@@ -21,6 +21,7 @@ The path of a request, module by module:
       plain         transformers' own `generate`, for images and models that cannot be packed
       speaker       passes a row's output to its reader in another thread
         replies     tokens into events: whole characters, reasoning apart, until the reply ends
+      zerogpu     the same on ZeroGPU, where each reply borrows a GPU in a process of its own
 """
 
 from backends.local.backend import LocalBackend

@@ -174,8 +174,7 @@ class LocalBackend:
                 self._one.release()
         self._open()
         if engine is None:
-            args = (taken, row, prompt.extra)
-            Thread(target=self._write, args=args, name="local-model", daemon=True).start()
+            self._start_writing(taken, row, prompt.extra)
         else:
             engine.submit(row)
         self._lines.add(line)
@@ -204,11 +203,19 @@ class LocalBackend:
             shown=loaded.words.marks(self._table),
             table=self._table,
         )
-        config, device = loaded.model.generation_config, loaded.model.device
-        sampler = Sampler(config, sampling, seed, device, alternatives=request.logprobs)
+        sampler = self._sampler(taken, request, seed)
         speaker = LineSpeaker(line, reply, self.model, taken, seed=seed, batched=batched)
         adapter = None if variant.adapter is None else variant.adapter.name
         return Row(prompt.ids, limit, sampler, speaker, adapter)
+
+    def _sampler(self, taken: Taken, request: Request, seed: int) -> Sampler:
+        model = taken.shared.opened.loaded.model
+        return Sampler(
+            model.generation_config, request.sampling, seed, model.device, alternatives=request.logprobs
+        )
+
+    def _start_writing(self, taken: Taken, row: Row, extra: Mapping[str, Any]) -> None:
+        Thread(target=self._write, args=(taken, row, extra), name="local-model", daemon=True).start()
 
     def _write(self, taken: Taken, row: Row, extra: Mapping[str, Any]) -> None:
         """Generate a reply with plain `generate`. Runs in a thread."""

@@ -25,6 +25,10 @@ class Speaker(Protocol):
         """Receive a token. Returns whether it ended the reply."""
         ...
 
+    def cut(self) -> None:
+        """The reply ends here, as at its limit."""
+        ...
+
     def finish(self, row: Row, error: BaseException | None) -> None:
         """Called once, at the end. `error` is `None` if the reply ended or nobody listened any more."""
         ...

@@ -41,6 +41,9 @@ class LineSpeaker:
         others = tuple((text([token]), value) for token, value in choice.alternatives)
         return TokenLogprob(text([choice.token]), logprob, others)
 
+    def cut(self) -> None:
+        self._reply.ended = True  # for the reason it has from the start, its length
+
     def finish(self, row: Row, error: BaseException | None) -> None:
         try:
             self._reply.flush()

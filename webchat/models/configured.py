@@ -51,7 +51,8 @@ def made_elsewhere(
             kind=backend.kind,
             system_prompt=settings.system_prompt,
             sampling=settings.sampling(),
-            titles=backend.kind != "function",  # nobody's function expects to be asked for one
+            # Nobody's function expects to be asked for one, and visitors pay for ZeroGPU's seconds.
+            titles=backend.kind not in ("function", "zerogpu"),
             pinned=True,
         )
         for name, backend in backends.items()

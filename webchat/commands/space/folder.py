@@ -29,12 +29,14 @@ if __name__ == "__main__":
 
 ZEROGPU_APP = f'''{MARK}"""Settings come from webchat.toml, the Space's variables and its secrets."""
 
+import sys
+
 import spaces  # before torch, which it prepares for a GPU that comes and goes
 
-from backends.local.zerogpu import ZeroGPUBackend
-from webchat.launching import launch_zerogpu
+from webchat.zerogpu import launch
 
-launch_zerogpu(ZeroGPUBackend, spaces)
+if __name__ == "__main__":
+    sys.exit(launch())
 '''
 
 PACKAGES = ("webchat", "backends")
