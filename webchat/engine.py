@@ -12,12 +12,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from pathlib import Path
 
 from backends.base import Backend
 from backends.errors import ModelNotFound
 from webchat.api.templates.model_templates import given
 from webchat.auth import load_or_make_secret
 from webchat.data_folder import MASKING_SECRET, SECRET
+from webchat.disk import Reserve
 from webchat.functions import with_functions
 from webchat.models import (
     KnownServers,
@@ -133,6 +135,7 @@ def _turns(settings: Settings, store: Store, models: Models, gates: GateFactory)
         inspect=settings.inspect,
         compare_wait=settings.compare_wait,
         routing=_routing(settings),
+        disk_full=_reserve(settings),
     )
 
 
@@ -145,6 +148,15 @@ def _routing(settings: Settings) -> Callable[[str], str]:
     secret = given.get_secret_value() if given else load_or_make_secret(settings.data_dir / SECRET)
     key = f"webchat.routing\0{secret}".encode()
     return lambda id: hmac.new(key, id.encode(), "sha256").hexdigest()[:32]
+
+
+def _reserve(settings: Settings) -> Callable[[], bool]:
+    """Whether the disk with the database has only the space left that running turns need. A database server
+    has a disk of its own."""
+    scheme, _, path = settings.store_url.partition(":///")
+    if not scheme.startswith("sqlite"):
+        return lambda: False
+    return Reserve(Path(path.partition("?")[0]).absolute().parent, settings.disk_reserve).used_up
 
 
 def _servers(store: Store, specs: Sequence[ModelSpec]) -> KnownServers:

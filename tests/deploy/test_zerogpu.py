@@ -1,5 +1,5 @@
-"""A Space on ZeroGPU with the published wheel `spaces` and a real model: import, emulated CUDA, forked process,
-queues and protocol are its own; the scheduler and the GPU are played (see `zerogpu_host`).
+"""A Space on ZeroGPU with the published wheel `spaces` and a real model: import, emulated CUDA, forked
+process, queues and protocol are its own; the scheduler and the GPU are played (see `zerogpu_host`).
 
 `python -m pytest -m slow tests/deploy/test_zerogpu.py`. Not run: the host's own build, CUDA, its quotas.
 """
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 @pytest.fixture(scope="module")
 def wheel() -> Path:
-    """The folder with `spaces`, apart from everything else: with it installed, every Gradio here imports it."""
+    """The folder with `spaces`. It is installed nowhere else: every Gradio imports it where it can."""
     folder = ROOT / ".cache" / f"spaces-{SPACES}"
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():
@@ -75,7 +75,7 @@ async def on_zerogpu(
                 "conversation_id": None,
                 "text": text,
                 "client_key": os.urandom(8).hex(),
-                "sampling": sampling,
+                "settings": {"sampling": sampling},
             }
             begun = await app.client.post("/api/turns", json=turn, headers={"Origin": app.url})
             assert begun.status_code == 201, begun.text
@@ -97,7 +97,7 @@ async def ended(app: Served, reply: str) -> dict[str, Any]:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    while not true():
+    while not true():  # noqa: ASYNC110  (what changes is in another thread)
         await asyncio.sleep(0.05)
 
 
@@ -119,7 +119,7 @@ async def test_replies_borrow_a_gpu_for_as_long_as_they_need_and_can_be_stopped(
         assert 80 < int(scheduler.of("/schedule")[1]["durationSeconds"]) < 120
         async with app.client.stream("GET", f"/api/messages/{reply}/events?from=0") as events:
             async for line in events.aiter_lines():
-                if line.startswith("event: delta") or line.startswith("event:delta"):
+                if line.startswith(("event: delta", "event:delta")):
                     break
         assert (await app.client.post(f"/api/messages/{reply}/stop", headers={"Origin": app.url})).is_success
         stopped = await ended(app, reply)

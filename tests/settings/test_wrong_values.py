@@ -80,6 +80,7 @@ WRONG: dict[str, Any] = {
     "max_turns_per_link": 0,
     "max_turns_per_network": "many",
     "max_turns": "all",
+    "disk_reserve": "half",
     "compare_wait": -1,
     "shutdown_grace": -1,
     "log_level": "loud",

@@ -15,6 +15,7 @@ from tests.turns.conftest import Bench, MakeBench, until
 from tests.turns.held import Held
 from webchat.store.records import BegunTurn
 from webchat.turns import Ask, Done, ServerBusy, Status, TooManyTurns, TurnEvent
+from webchat.turns.errors import DiskFull
 from webchat.turns.titles.making import INSTRUCTION
 
 
@@ -157,6 +158,20 @@ async def test_turns_in_line_count_for_the_limits(bench: MakeBench) -> None:
         await at.turns.stop(at.owner, begun[1].reply.id)
         await at.end(begun[1])
         assert (await at.ask(text="4")).created
+
+
+async def test_on_a_full_disk_new_turns_stop_and_running_ones_end(bench: MakeBench) -> None:
+    backend, full = Held(), False
+    async with bench(backend, disk_full=lambda: full) as at:
+        begun = await at.ask(text="1", client_key="first")
+        full = True
+        with pytest.raises(DiskFull):
+            await at.ask(text="2")
+        assert not (await at.ask(text="1", client_key="first")).created  # asked again, it is the same one
+        backend.go["1"].set()
+        assert (await at.end(begun)).state == "complete"
+        full = False
+        assert (await at.ask(text="3")).created
 
 
 async def test_the_end_of_the_server_interrupts_those_in_line(bench: MakeBench) -> None:

@@ -287,6 +287,12 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
     max_turns: Annotated[int, Field(ge=1, le=100_000)] = setting(
         400, "Replies running or queued at once, in total.", "a whole number from 1 to 100000"
     )
+    disk_reserve: Annotated[int, Field(ge=0, le=1_000_000)] = setting(
+        256,
+        "MB of the disk with an SQLite database that stay free for running replies: with less, no new message"
+        " is accepted. At most a twentieth of the disk; 0 turns it off.",
+        "a whole number from 0 to 1000000",
+    )
     compare_wait: Annotated[float, Field(ge=0, le=3600)] = setting(
         60.0,
         "Seconds for which the faster side of a comparison waits for the slower one, so that speed does not "

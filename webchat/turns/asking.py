@@ -38,6 +38,7 @@ from webchat.turns.ask import Against, Ask, Called
 from webchat.turns.comparing.pairing import candidates, next_pair
 from webchat.turns.errors import (
     BadAsk,
+    DiskFull,
     KeyTaken,
     NotAccepting,
     NothingToCompare,
@@ -67,7 +68,8 @@ class Asking:
     """Accepts requests, one at a time per client key.
 
     turns: those in memory, by the ids of their replies. began: called with each turn that is to run, and
-    with both sides of a comparison. most: limits for running and waiting turns.
+    with both sides of a comparison. most: limits for running and waiting turns. disk_full: whether
+    there is only space left for those that run.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Asking:
         began: Callable[..., None],
         *,
         most: Most,
+        disk_full: Callable[[], bool],
     ) -> None:
         self._store = store
         self._models = models
@@ -86,6 +89,7 @@ class Asking:
         self._turns = turns
         self._began = began
         self._most = most
+        self._disk_full = disk_full
         self._random = SystemRandom()
         self._first: dict[tuple[str, str], tuple[str, asyncio.Task[BegunTurn]]] = {}
         self._beginning: list[Party] = []
@@ -121,6 +125,8 @@ class Asking:
             known = await self._store.call(self._store.turn_by_key, party.owner, ask.client_key)
             if known is not None:
                 return await self._run(party, ask.client_key, _same(known, known.asked, ask))
+            if self._disk_full():
+                raise DiskFull
             with self._room(party), self._room(party) if ask.against else nullcontext():
                 return await self._taken(party, ask)
         except asyncio.CancelledError:

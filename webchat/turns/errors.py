@@ -7,6 +7,7 @@ TurnError
 │   ├── TooManyTurnsOfLink     by the visitors of one link
 │   └── TooManyTurnsOfNetwork  by those of one network
 ├── ServerBusy         the server has reached its total limit
+├── DiskFull           the server's disk has little space left
 ├── BadAsk             the request contradicts itself or the conversation
 │   ├── EmptyMessage   no text in it
 │   ├── MessageTooLong more than `limit` characters
@@ -84,6 +85,15 @@ class ServerBusy(TurnError):
     status = 503
     message = "The queue is full."
     cure = "Your message is saved. Send it again in a moment."
+
+
+class DiskFull(TurnError):
+    """The server's disk has only the space left that running replies need."""
+
+    code = "disk_full"
+    status = 507
+    message = "The server's disk is almost full, so it takes no new messages."
+    cure = "Your message is saved. Contact the administrator, then send it again."
 
 
 class BadAsk(TurnError):

@@ -79,6 +79,7 @@ class Turns:
         inspect: bool = True,
         compare_wait: float = 60.0,
         routing: Callable[[str], str] = lambda _: "",
+        disk_full: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._models = models
@@ -111,6 +112,7 @@ class Turns:
             self._turns,
             self._began,
             most=Most(turns_per_owner, turns_per_link, turns_per_network, most_turns),
+            disk_full=disk_full,
         )
         self.replica = Replica(store, lost=self._lost, interrupted=self._interrupted)
         self._elsewhere = Elsewhere(store, self._turns, self._tell_here) if store.shared else None

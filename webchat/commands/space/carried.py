@@ -25,7 +25,16 @@ from webchat.settings.table import field_order
 OF_THE_MACHINE = frozenset(
     (
         *("host", "port", "share", "open_browser", "root_path", "public_url", "trusted_proxies"),
-        *("trusted_networks", "embed", "data_dir", "cache_dir", "hf_home", "memory_budget", "threads"),
+        *(
+            "trusted_networks",
+            "embed",
+            "data_dir",
+            "cache_dir",
+            "hf_home",
+            "memory_budget",
+            "threads",
+            "disk_reserve",
+        ),
         *("device", "gpu_layers"),
     )
 )
@@ -63,7 +72,7 @@ def carried(loaded: Loaded, kind: Kind) -> Carried:
         if name in OF_THE_MACHINE or name == "models" or value == _default(name):
             continue
         if is_secret(Settings.model_fields[name]):
-            if value is not None:
+            if value is not None and name != "hf_token":  # the one that uploads may write everything
                 found.secrets[_variable(name, settings)] = value.get_secret_value()
         else:
             found.values[name] = _carry(name, value, found, remote=settings.endpoint is not None)

@@ -1,0 +1,35 @@
+"""The space a disk keeps free for what is running: new turns stop before it is used up."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+MOST_SHARE = 20
+"""The reserve is at most this fraction of the disk, so that a small one is not full from the start."""
+
+LOOK_EVERY = 1.0
+"""Seconds for which an answer counts."""
+
+
+class Reserve:
+    """mb: megabytes of the disk with `folder` that stay free; 0 for none."""
+
+    def __init__(self, folder: Path, mb: int) -> None:
+        self._folder = folder
+        self._bytes = mb * 1_000_000
+        self._looked = float("-inf")
+        self._used_up = False
+
+    def used_up(self) -> bool:
+        """Whether less than the reserve is free. A disk that does not say counts as free."""
+        now = time.monotonic()
+        if self._bytes and now - self._looked >= LOOK_EVERY:
+            self._looked = now
+            try:
+                disk = shutil.disk_usage(self._folder)
+            except OSError:
+                return False
+            self._used_up = disk.free < min(self._bytes, disk.total // MOST_SHARE)
+        return self._used_up
