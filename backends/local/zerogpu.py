@@ -56,7 +56,7 @@ START_SECONDS = 10
 TOKENS_PER_SECOND = 20
 """Less than plain `generate` writes with models of a few billion parameters."""
 PROMPT_TOKENS_PER_SECOND = 2000
-SHORTEST, LONGEST = 15, 120
+SHORTEST, LONGEST = 30, 120
 """Seconds asked of the scheduler; visitors without an account have two minutes a day."""
 SPARE_SECONDS = 2
 """Before the scheduler would end a reply, it ends itself."""

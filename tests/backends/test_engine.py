@@ -59,6 +59,9 @@ class Listener:
         self.tokens.append(choice.token)
         return len(self.tokens) >= self.most
 
+    def cut(self) -> None:
+        """The engine never calls it."""
+
     def finish(self, row: Row, error: BaseException | None) -> None:
         self.error = error
         self.times_over += 1

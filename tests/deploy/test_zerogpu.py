@@ -49,7 +49,7 @@ def scheduler() -> Iterator[Scheduler]:
 @asynccontextmanager
 async def on_zerogpu(
     folder: Path, wheel: Path, model: Path, scheduler: Scheduler
-) -> AsyncIterator[tuple[Served, Callable[[str], Any]]]:
+) -> AsyncIterator[tuple[Served, Callable[..., Any]]]:
     """The Space, and what sends a message and returns the reply's id."""
     space, port = folder / "space", free_port()
     assert run(["space", "build", str(space), "--kind", "zerogpu"]) == 0
@@ -110,7 +110,7 @@ async def test_replies_borrow_a_gpu_for_as_long_as_they_need_and_can_be_stopped(
         assert first["state"] == "complete"
         assert "Paris" in first["text"]
         (asked,) = scheduler.of("/schedule")
-        assert (asked["token"], asked["durationSeconds"]) == (VISITOR, "15")
+        assert (asked["token"], asked["durationSeconds"]) == (VISITOR, "30")
         assert scheduler.of("/release") == [{"allowToken": "1", "fail": "false"}]
 
         # A long one is stopped in the middle; its words stay and the GPU is free.
