@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from webchat import __version__
 from webchat.commands.attention import add_attention_command
 from webchat.commands.backup import add_backup_commands
+from webchat.commands.database import add_database_commands
 from webchat.commands.discover import discover
 from webchat.commands.export import add_export_command
 from webchat.commands.finetune import add_finetune_command
@@ -138,6 +139,7 @@ def command_parser() -> _Parser:
     add_export_command(add, option)
     add_import_command(add, option)
     add_backup_commands(add, option)
+    add_database_commands(commands, add, option)
     add_finetune_command(add, option)
     add_attention_command(add, option)
     add_replay_command(add, option)

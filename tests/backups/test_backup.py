@@ -206,7 +206,7 @@ STEPS = (
     "webchat.backups.restoring._unpacked",
     "webchat.backups.restoring._write",
     "webchat.backups.restoring._replace_secret",
-    "webchat.store.copying.files._close_log",
+    "webchat.store.copying.files.close_log",
     "webchat.store.copying.files._put_aside",
     "webchat.store.copying.files._folder_on_disk",
     "webchat.backups.restoring.put_in_place",

@@ -11,7 +11,8 @@ from webchat.backups.archive import Manifest, fingerprint, write_archive
 from webchat.backups.errors import BackupError
 from webchat.data_folder import MASKING_SECRET, SECRET
 from webchat.settings import Settings
-from webchat.store.copying.files import Stopped, copy_out
+from webchat.store.copying.files import Stopped
+from webchat.store.copying.tables import copy_out
 
 
 def make_backup(

@@ -24,6 +24,7 @@ from webchat.data_folder import MASKING_SECRET, SECRET
 from webchat.private_files import make_private
 from webchat.settings import Settings
 from webchat.store.copying.files import faults, put_in_place, serving_alone, sqlite_path
+from webchat.store.copying.tables import CopyRefused, copy_database
 
 _READY = "ready"
 
@@ -45,12 +46,13 @@ def verify(source: Path, key: str | None, *, thorough: bool = True) -> Manifest:
 
 def restore(settings: Settings, source: Path, *, replace: bool = False) -> Restored:
     """Put a backup in place of the settings' database, which no server may use. Secrets in it replace those
-    in the data folder. What was there is put aside.
+    in the data folder. What was there is put aside; PostgreSQL must be empty.
 
     replace: also if there is a database. Raises BackupError, StoreError, OSError.
     """
     path = sqlite_path(settings.store_url)
-    assert path is not None
+    if path is None:
+        return _copied_in(settings, source)
     with serving_alone(settings.store_url):
         _finish(settings, path)
         if path.exists() and not replace:
@@ -71,6 +73,23 @@ def restore(settings: Settings, source: Path, *, replace: bool = False) -> Resto
         )
         _finish(settings, path)
     return Restored(manifest, aside if aside.exists() else None, lost)
+
+
+def _copied_in(settings: Settings, source: Path) -> Restored:
+    """Into PostgreSQL, which must be empty."""
+    with TemporaryDirectory(prefix="webchat-restore-") as folder:
+        manifest = _unpacked(source, backup_key(settings), Path(folder), thorough=False)
+        lost = tuple(_lost(settings, manifest))
+        try:
+            copy_database(f"sqlite:///{Path(folder) / DATABASE}", settings.store_url, index=False)
+        except CopyRefused as error:
+            raise BackupError(str(error)) from None
+        for new in sorted((Path(folder) / "secrets").glob("*-secret")):
+            unfinished = settings.data_dir / f"{new.name}.part"
+            make_private(unfinished)
+            shutil.copyfile(new, unfinished)
+            unfinished.replace(settings.data_dir / new.name)
+    return Restored(manifest, None, lost)
 
 
 def finish_restoring(settings: Settings) -> bool:

@@ -2,4 +2,5 @@
 copied into the other.
 
 files      SQLite files: copied while a server writes, checked, put in place of another
+tables     a database copied into another, of either kind
 """

@@ -54,13 +54,6 @@ def serving_alone(url: str) -> AbstractContextManager[None]:
     return dialect.lock()
 
 
-def copy_out(url: str, target: Path, stop: Callable[[], bool] = lambda: False) -> Contents:
-    """Copy a database, in use or not, into a new private SQLite file; see `copy_file`."""
-    path = sqlite_path(url)
-    assert path is not None
-    return copy_file(path, target, stop)
-
-
 def copy_file(source: Path, target: Path, stop: Callable[[], bool] = lambda: False) -> Contents:
     """Copy an SQLite database, in use or not, into a new private file, which is on the disk afterwards.
 
@@ -134,7 +127,7 @@ def put_in_place(new: Path, path: Path, aside: Path | None) -> None:
     kept. At every moment there is a whole database at `path`, or none if there was none. Raises OSError,
     StoreUnavailable."""
     if path.exists():
-        _close_log(path)
+        close_log(path)
         if aside is not None and not aside.exists():
             _put_aside(path, aside)
     for kind in ("-wal", "-shm", "-journal"):  # of the old file: they would be applied to the new one
@@ -156,10 +149,11 @@ def _put_aside(path: Path, aside: Path) -> None:
     unfinished.replace(aside)
 
 
-def _close_log(path: Path) -> None:
+def close_log(path: Path, mode: str = "WAL") -> None:
     """Bring what is in the write-ahead log into the file."""
     try:
         with closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"PRAGMA journal_mode={mode}")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     except sqlite3.Error:
         return  # a damaged file, which is replaced

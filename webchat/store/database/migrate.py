@@ -25,18 +25,25 @@ from webchat.store.errors import NewerDatabase, StoreUnavailable
 
 BACKUPS_KEPT = 5
 VERSION_TABLE = "webchat_schema"
+COPYING = "copying-"
+"""How the version of a database begins into which another is being copied."""
 
 
 def pending(engine: Engine) -> bool:
     """Whether a migration is due. Raises NewerDatabase, and StoreUnavailable for tables that are not ours."""
     with engine.begin() as connection:
-        revision = _revision(connection)
+        revision = revision_of(connection)
         if revision is None:
             if inspect(connection).has_table("messages"):
                 raise StoreUnavailable(
                     "This database belongs to another program.", cure="Use a separate database for webchat."
                 )
             return True
+    if revision.startswith(COPYING):
+        raise StoreUnavailable(
+            "This database is an unfinished copy of another one.",
+            cure="Repeat webchat db copy, which goes on with it, or use another database.",
+        )
     known = _revisions()
     if revision not in known:
         raise NewerDatabase(
@@ -91,7 +98,7 @@ def migrate(
 def back_up(path: Path, folder: Path, engine: Engine) -> Path | None:
     """Copy a non-empty SQLite database into `folder`; only the newest copies are kept. Returns the copy."""
     with engine.begin() as connection:
-        revision = _revision(connection)
+        revision = revision_of(connection)
     if revision is None:
         return None
     copy = folder / f"{path.stem}-{revision}-{now():%Y%m%dT%H%M%S%f}.db"
@@ -117,7 +124,8 @@ def back_up(path: Path, folder: Path, engine: Engine) -> Path | None:
     return copy
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_of(connection: Connection) -> str | None:
+    """The version of the tables; `None` if there are none."""
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     return context.get_current_revision()
 
