@@ -88,6 +88,53 @@ async def test_two_replies_are_hidden_until_a_key_votes(chat: Chat) -> None:
     await expect(chat.replies.nth(1).locator(".wc-version")).to_have_text("2/2")
 
 
+async def test_other_settings_an_edit_and_another_reply_are_compared(
+    chat: Chat, endpoint: ScriptedEndpoint
+) -> None:
+    page = chat.page
+    await page.click("#wc-compare-button")
+    await page.get_by_role("menuitemradio", name="Other settings").click()
+    dialog = page.locator(".wc-compare-dialog")
+    await dialog.get_by_role("button", name="Compare", exact=True).click()
+    await expect(dialog).to_contain_text("Change at least one.")
+    await dialog.get_by_label("System prompt").fill("Be brief.")
+    await dialog.get_by_label("Temperature").fill("0.25")
+    await dialog.get_by_role("button", name="Compare", exact=True).click()
+    await expect(page.locator("#wc-composer-note")).to_have_text("Comparing with heron-large, other settings")
+    await chat.ask(ASKED)
+    question = page.locator(".wc-compare-question")
+    await expect(question).to_have_text("Which reply is better?")
+    sent = [call.body for call in endpoint.calls[-2:]]
+    assert sorted(body.get("temperature", -1) for body in sent) == [-1, 0.25]
+    sides = page.locator(".wc-compare-side")
+    assert "0.25" not in await page.inner_text(".wc-compare")
+    await page.locator(".wc-compare").focus()
+    await page.keyboard.press("=")
+    await expect(question).to_have_text("You voted for a tie.")
+    await expect(sides.filter(has_text="“Be brief.” · Temperature: 0.25")).to_have_count(1)
+    await expect(sides.filter(has_text="No system prompt · Temperature: Model default")).to_have_count(1)
+
+    user = page.locator("article.wc-user")
+    await user.hover()
+    await user.locator('[data-act="edit"]').click()
+    box = user.locator(".wc-editor textarea")
+    await box.fill(f"{ASKED} again")
+    await box.press("Control+Enter")
+    await expect(user).to_contain_text("again")
+    await expect(question).to_have_text("Which reply is better?")
+    await page.click("text=Continue with A")
+    await page.click("#wc-compare-button")
+    await page.click(".wc-menu [role^=menuitem] >> nth=-1")
+    await chat.ask("words=3")
+    await chat.state("complete")
+    await chat.reply.hover()
+    await chat.reply.locator('[data-act="regenerate"]').click()
+    await page.get_by_role("menuitem", name="Compare two replies").click()
+    await page.get_by_role("menuitemradio", name="wren").click()
+    await expect(question).to_have_text("Which reply is better?")
+    await expect(sides.locator(".wc-body")).to_have_text(["w0 w1 w2"] * 2)
+
+
 async def test_on_a_phone_the_sides_are_tabs_and_one_goes_on_without_a_vote(
     visitor: NewVisitor, app: AppProcess
 ) -> None:

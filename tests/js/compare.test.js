@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { differing, turned } from "../../webchat/ui/assets/compare/differing.js";
 import { choiceOf, comparesOn, KEYS, marked, sideAt, voteOf } from "../../webchat/ui/assets/compare/vote.js";
 
 const NONE = { left: null, right: null };
@@ -47,4 +48,21 @@ test("the side that fills more of the screen is shown, also from right to left",
   assert.equal(sideAt({ scrollLeft: 190, clientWidth }), "left");
   assert.equal(sideAt({ scrollLeft: 390, clientWidth }), "right");
   assert.equal(sideAt({ scrollLeft: -390, clientWidth }), "right");
+});
+
+const made = (/** @type {Record<string, unknown>} */ sampling, prompt = null, persona = null) => ({ model: "m", system_prompt: prompt, sampling, persona });
+
+test("a side names what the other one does not have, and its persona in place of that text", () => {
+  assert.deepEqual(differing(made({ temperature: 0.2, seed: 1 }), made({ seed: 1, top_p: 0.5 })), [["temperature", 0.2], ["top_p", null]]);
+  assert.deepEqual(differing(made({}, "Be a pirate.", { name: "Pirate" }), made({}, "Be brief.")), [["persona", "Pirate"]]);
+  assert.deepEqual(differing(made({}), made({}, "Be brief.")), [["system_prompt", null]]);
+  assert.deepEqual(differing(made({ stop: ["x"] }, "a"), made({ stop: ["x"] }, "a")), []);
+});
+
+test("a chat that goes on with the other side is compared with what it had", () => {
+  const had = { model: "m", settings: made({ temperature: 1 }) };
+  const cold = { model: "m", changes: made({ temperature: 0 }) };
+  assert.deepEqual(turned(cold, had, { model: "m", settings: made({ temperature: 0 }) }), { model: "m", changes: had.settings });
+  assert.equal(turned(cold, had, had), cold);
+  assert.deepEqual(turned({ model: "n", changes: null }, had, { model: "n", settings: made({}) }), { model: "m", changes: null });
 });

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from backends.types import Role
 from webchat.store.link_records import Question
+from webchat.store.records import ConversationSettings
 
 Rating = Literal[-1, 0, 1]
 """Bad, none, good."""
@@ -196,12 +197,13 @@ class Thumb:
 @dataclass(frozen=True, slots=True)
 class Side:
     """One side of a comparison. good: what was thought of it by itself. judged: `None` while it runs, or if
-    it failed."""
+    it failed. settings: what it was made with; `None` where many are read."""
 
     message_id: str
     model: str
     good: bool | None = None
     judged: Judged | None = None
+    settings: ConversationSettings | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ MODULES = (
     "settings", "sidebar", "toast", "transcript", "message", "markdown", "follow", "identity", "storage",
     "channel", "copying", "download", "drafts", "outbox", "stops", "files", "filetext", "print", "routing",
     "sidebar/calendar", "sidebar/deeds", "sidebar/keys", "sidebar/row", "account/leaving", "account/menu",
-    "account/problems", "shares/menu", "compare/choice", "compare/view", "compare/vote", "reviewing/menu",
+    "account/problems", "shares/menu", "compare/choice", "compare/differing", "compare/view", "compare/vote",
+    "reviewing/menu",
 )  # fmt: skip
 """What the shell imports, told to the browser at once so that it does not find them one after the other."""
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 
 from webchat.api.wire.base import Answer, Body
+from webchat.api.wire.conversations import Settings
 from webchat.api.wire.messages import Message
 from webchat.store import judgement_records
 from webchat.store.judgement_records import Preferred
@@ -17,10 +18,12 @@ COMMENT_CHARS = 4000
 
 
 class Side(Answer):
-    """good: what was thought of it by itself."""
+    """good: what was thought of it by itself. settings: what it was made with, once the comparison is closed;
+    testers are not told."""
 
     message: Message
     good: bool | None
+    settings: Settings | None
 
 
 class Comparison(Answer):
@@ -44,18 +47,23 @@ class Comparison(Answer):
         reader: Owner,
     ) -> Self:
         closed = "skipped" if found.voted_at is None else "voted"
+        told = found.closed_at is not None and reader.kind != "guest"
         return cls.of(
             {
                 "id": found.id,
                 "conversation_id": found.conversation_id,
                 "state": "open" if found.closed_at is None else closed,
-                "left": {"message": left, "good": found.left.good},
-                "right": {"message": right, "good": found.right.good},
+                "left": _side(left, found.left, told),
+                "right": _side(right, found.right, told),
                 "preferred": found.preferred,
                 "comment": found.comment,
             },
             reader,
         )
+
+
+def _side(message: StoredMessage, side: judgement_records.Side, told: bool) -> dict[str, object]:
+    return {"message": message, "good": side.good, "settings": side.settings if told else None}
 
 
 class VoteBody(Body):

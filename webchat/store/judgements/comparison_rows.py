@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from webchat.store.database.codec import load_settings
 from webchat.store.database.tables import ComparisonRow, ConversationRow, LinkRow
 from webchat.store.judgement_records import Comparison, Consent, Review, Side
 from webchat.store.judgements.snapshots import judged_together
@@ -50,6 +51,13 @@ def with_judged(connection: Connection, found: Comparison) -> Comparison:
     """With both replies as they were judged."""
     left, right = judged_together(connection, found.left.message_id, found.right.message_id)
     return replace(found, left=replace(found.left, judged=left), right=replace(found.right, judged=right))
+
+
+def with_settings(found: Comparison, row: Row[Any]) -> Comparison:
+    """With what both sides were made with."""
+    left = replace(found.left, settings=load_settings(row.left_settings))
+    right = replace(found.right, settings=load_settings(row.right_settings))
+    return replace(found, left=left, right=right)
 
 
 def _review(stored: Mapping[str, Any]) -> Review:

@@ -14,7 +14,7 @@ from webchat.store.database.transactions import reads, writes
 from webchat.store.errors import ComparisonRunning, NotFound
 from webchat.store.events import tell_webhooks
 from webchat.store.judgement_records import Comparison, Preferred, Vote
-from webchat.store.judgements.comparison_rows import COMPARISONS, load_comparison
+from webchat.store.judgements.comparison_rows import COMPARISONS, load_comparison, with_settings
 from webchat.store.judgements.judging import judged_by
 from webchat.store.records import BegunSide, BegunTurn, Conversation, NewSide, NewTurn
 from webchat.store.verbs.compared import close_comparison
@@ -93,7 +93,7 @@ class ComparisonVerbs(TurnVerbs):
     @reads
     def comparison(self, connection: Connection, owner: str, comparison_id: str) -> Comparison:
         """Raises NotFound, also if one of its sides was deleted."""
-        return load_comparison(_own(connection, owner, comparison_id))
+        return _loaded(connection, owner, comparison_id)
 
     @writes
     def vote_on(self, connection: Connection, owner: str, comparison_id: str, vote: Vote) -> Comparison:
@@ -118,7 +118,7 @@ class ComparisonVerbs(TurnVerbs):
             )
             _close(connection, row, "right" if vote.preferred == "right" else "left")
             tell_webhooks(connection, "vote.saved", [comparison_id], now())
-        return load_comparison(_own(connection, owner, comparison_id))
+        return _loaded(connection, owner, comparison_id)
 
     @writes
     def go_on_with(
@@ -161,6 +161,11 @@ def _begun(connection: Connection, turn: BegunTurn) -> BegunTurn:
     )
     conversation = own_conversation(connection, row.owner_id, row.conversation_id)
     return replace(turn, conversation=conversation, reply=left, tokens=sides[0].tokens, sides=sides)
+
+
+def _loaded(connection: Connection, owner: str, comparison_id: str) -> Comparison:
+    row = _own(connection, owner, comparison_id)
+    return with_settings(load_comparison(row), row)
 
 
 def _own(connection: Connection, owner: str, comparison_id: str, *, lock: bool = False) -> Row[Any]:

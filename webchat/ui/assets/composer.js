@@ -352,7 +352,7 @@ function line({ count, long, refused }) {
   if (refused) return t("composer.refused", { reason: state.refused?.why });
   if (settings.info?.missing && settings.info.failure) return errorLine(settings.info.failure);
   if (template) return t("templates.from", { name: template.name });
-  if (comparing.against) return comparing.name ? t("compare.on", { model: comparing.name }) : t("compare.paired");
+  if (comparing.against) return comparing.words;
   const said = linkHindrance() ?? (connection.link && fewLeft(connection.link));
   return said ? t(said.key, said.params) : t("composer.hint");
 }

@@ -35,6 +35,11 @@ let filling = false; // `put` writes, and not the visitor
 /** @type {Map<Control, string>} */
 const filled = new Map(); // what `put` wrote into each control: anything else there is the visitor's
 
+/** What sampling can be set, and its bounds. */
+export function samplingFields() {
+  return NUMBERS.map((name) => ({ name, min: input(name).min, max: input(name).max, whole: WHOLE.has(name) }));
+}
+
 /** @param {Control} box */
 const changed = (box) => box.value !== (filled.get(box) ?? "");
 

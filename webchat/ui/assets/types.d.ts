@@ -32,9 +32,10 @@ export interface Ask {
   against?: Against | null;
 }
 
-/** What answers beside the model: the key of another one, nothing where the server chooses. */
+/** What answers beside the model: the key of another one, other settings; nothing where the server chooses. */
 export interface Against {
   model?: string;
+  settings?: wire.Settings;
 }
 
 /** An entry of the outbox; its fields are explained there. */

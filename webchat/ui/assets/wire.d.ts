@@ -1199,10 +1199,11 @@ export interface ShownJudgement {
   changed_at: string;
 }
 
-/** good: what was thought of it by itself. */
+/** good: what was thought of it by itself. settings: what it was made with, once the comparison is closed; testers are not told. */
 export interface Side {
   message: Message;
   good: boolean | null;
+  settings: Settings | null;
 }
 
 export interface SignInBody {

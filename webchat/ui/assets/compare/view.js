@@ -5,6 +5,7 @@ import { h } from "../dom.js";
 import { errorLine } from "../i18n.js";
 import { isRunning, MessageView } from "../message.js";
 import { icon } from "../conversation/icons.js";
+import { differing } from "./differing.js";
 import { choiceOf, KEYS, marked, sideAt, voteOf } from "./vote.js";
 
 /** @import { api } from "../api.js" */
@@ -16,6 +17,7 @@ import { choiceOf, KEYS, marked, sideAt, voteOf } from "./vote.js";
 
 const SIDES = /** @type {const} */ (["left", "right"]);
 const LETTERS = { left: "A", right: "B" };
+const PROMPT_CHARS = 40;
 const AGAIN = 3000; // ms until it is asked for again
 
 export class ComparisonView {
@@ -134,7 +136,21 @@ export class ComparisonView {
   #labelled(side, message) {
     const letter = LETTERS[side];
     const name = this.comparison?.state === "open" ? "" : message.model;
-    return { ...message, model: name ? `${letter} · ${name}` : letter, compared: this.id, siblings: [] };
+    const words = name ? [letter, name, ...this.#settings(side)] : [letter];
+    return { ...message, model: words.join(" · "), compared: this.id, siblings: [] };
+  }
+
+  /** What this side was made with and the other was not. */
+  /** @param {SideName} side */
+  #settings(side) {
+    const { t } = this.host;
+    const [mine, other] = [this.comparison?.[side].settings, this.comparison?.[side === "left" ? "right" : "left"].settings];
+    if (!mine || !other) return [];
+    return differing(mine, other).map(([name, value]) => {
+      if (name === "persona") return String(value);
+      if (name === "system_prompt") return value ? t("compare.prompt", { prompt: String(value).slice(0, PROMPT_CHARS) }) : t("compare.no_prompt");
+      return t("compare.setting", { name: name === "stop" ? t("drawer.stop") : t(`sampling.${name}`), value: value === null ? t("sampling.default") : [value].flat().join(" ") });
+    });
   }
 
   /** @param {SideName} side @param {string} id */

@@ -1,5 +1,6 @@
 // What the buttons of a message do: one function per `data-act`, given the transcript, the message's view, the button.
 
+import { comparing } from "../compare/choice.js";
 import { composer } from "../composer.js";
 import { connection } from "../connection.js";
 import { copyText, showCopied } from "../copying.js";
@@ -16,7 +17,7 @@ import { showInfo } from "./info.js";
 
 /** @import { MessageView } from "../message.js" */
 /** @import { Transcript } from "../transcript.js" */
-/** @import { Entry, Model } from "../types.js" */
+/** @import { Against, Entry, Model } from "../types.js" */
 /** @import { MenuItem } from "../dom.js" */
 /** @typedef {(transcript: Transcript, view: MessageView, button: HTMLElement) => unknown} Action */
 
@@ -49,12 +50,12 @@ async function write(transcript, button, text) {
   showCopied(button, words);
 }
 
-// model: another than the one on the screen.
-/** @param {Transcript} transcript @param {MessageView} view @param {string | null} [model] */
-function again(transcript, view, model = null) {
+// model: another than the one on the screen. against: what answers beside it.
+/** @param {Transcript} transcript @param {MessageView} view @param {{ model?: string, against?: Against | null }} [how] */
+function again(transcript, view, { model, against = null } = {}) {
   const { id, parent_id: under, conversation_id } = view.record;
   if (busy(transcript)) return;
-  transcript.turn({ kind: "regenerate", message_id: id, conversation_id, ...(model ? { model } : {}) }, { under });
+  transcript.turn({ kind: "regenerate", message_id: id, conversation_id, ...(model ? { model } : {}), ...(against ? { against } : {}) }, { under });
 }
 
 // For a person's message that has none.
@@ -69,12 +70,18 @@ function reply(transcript, view) {
 function regenerate(transcript, view, button) {
   const { t, models } = transcript;
   const { model } = settings;
+  const { against } = comparing;
   const others = models.filter(({ key }) => key !== model);
-  if (!others.length) return again(transcript, view);
+  if (!others.length && !against) return again(transcript, view);
   const choices = [...models.filter(({ key }) => key === model), ...others];
   /** @param {Model} model @returns {MenuItem} */
-  const item = ({ key, name }) => ({ label: name, icon: "again", onclick: () => again(transcript, view, key) });
-  toggleMenu(button, [{ heading: t("transcript.regenerate_with") }, ...choices.map(item)]);
+  const item = ({ key, name }) => ({ label: name, icon: "again", onclick: () => again(transcript, view, { model: key }) });
+  /** @param {Against} other */
+  const two = (other) => again(transcript, view, { against: other });
+  /** @type {MenuItem} */
+  const compare = { label: t("compare.again"), icon: "compare", onclick: () => (against ? two(against) : comparing.choose(button, two)) };
+  const compares = against !== null || (comparing.offered && !connection.link);
+  toggleMenu(button, [{ heading: t("transcript.regenerate_with") }, ...choices.map(item), ...(compares ? /** @type {MenuItem[]} */ (["-", compare]) : [])]);
 }
 
 /** @param {Transcript} transcript @param {MessageView} view @param {HTMLElement} button */
@@ -154,7 +161,8 @@ function edit(transcript, view, _button, focus = true) {
     if (busy(transcript)) return;
     if (user) {
       const key = sent?.text === changed ? sent.key : undefined;
-      if (transcript.turn({ kind: "edit", message_id: id, text: changed, conversation_id }, { under, key })) close();
+      const { against } = comparing;
+      if (transcript.turn({ kind: "edit", message_id: id, text: changed, conversation_id, ...(against ? { against } : {}) }, { under, key })) close();
       return;
     }
     attempt(transcript, async () => {
