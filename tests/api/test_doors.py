@@ -484,7 +484,7 @@ replay_sets replay_set replay_runs replay_run open_replays replays_to_do replay_
 judgements judgement judgement_counts own_judgement thumbs usable usable_comparisons
 provenance ratings_by_link search template template_version template_versions thread turn_by_key
 guests_with_replies pack_inspection
-comparison pair_votes votes
+comparison pair_votes vote_counts votes
 branch list_shares share shared_messages shared_media
 shared replicas orphans runs_elsewhere running_turns asked_to_end turns_elsewhere
 import_known origin file_import list_file_imports unfinished_file_imports import_files

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.feedback.made_up import comparison, judged
-from webchat.feedback.results import Note, Results, agreement, results, thumbs, votes_agreement
-from webchat.store.judgement_records import Comparison, Preferred, Thumb
+from webchat.feedback import results as module
+from webchat.feedback.results import Note, Results, agreement, thumbs, votes_agreement
+from webchat.store.judgement_records import Comparison, Preferred, Thumb, VoteCount
 
 STRENGTHS = {"a": 1.0, "b": 0.4, "c": 0.0, "d": -0.9}
 NAMES = sorted(STRENGTHS)
@@ -30,6 +31,17 @@ def votes(
                 chance = 1 / (1 + np.exp(own[right] - own[left]))
                 preferred = "left" if generator.random() < chance else "right"
             yield comparison(str(left), str(right), preferred, person=f"person-{person}")
+
+
+def results(told: Iterable[Comparison], **options: int) -> Results:
+    """Of single votes, in place of counts."""
+    return module.results((counted(vote) for vote in told if vote.preferred), **options)
+
+
+def counted(vote: Comparison) -> VoteCount:
+    assert vote.preferred is not None
+    bad = vote.left.good is False and vote.right.good is False
+    return VoteCount(vote.owner_id, vote.left.model, vote.right.model, vote.preferred, bad, 1)
 
 
 def scores(found: Results) -> dict[str, float]:

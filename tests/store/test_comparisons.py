@@ -275,6 +275,7 @@ def test_who_goes_on_without_a_vote_gives_none_later(talk: Talk) -> None:
     assert late.preferred is None
     assert late.closed_at is not None
     assert talk.store.votes() == []
+    assert talk.store.vote_counts() == []
     assert talk.store.go_on_with(talk.owner, id, "left").active_leaf_id == left
 
 

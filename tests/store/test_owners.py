@@ -124,6 +124,7 @@ EMPTY: dict[str, Ask] = {
 NOT_OF_AN_OWNER = {
     # the votes of all, for operators and for pairing models
     "pair_votes",
+    "vote_counts",
     "votes",
     "usable_comparisons",
     # of whoever has a share's id (test_shares.py)

@@ -33,6 +33,7 @@ def test_a_rejected_vote_is_neither_counted_nor_refuses_to_come_back(store: Stor
               for state in ("new", "accepted", "rejected")}  # fmt: skip
     assert listed == {"new": ids[2:], "accepted": ids[1:2], "rejected": ids[:1]}
     assert {one.id for one in store.votes()} == set(ids[1:])
+    assert [(one.preferred, one.both_bad, one.votes) for one in store.vote_counts()] == [("left", False, 2)]
     assert store.vote(operator, ids[0]).review.by == operator
     assert store.review_votes(operator, ids[:1], "new") == 1
     assert len(store.votes()) == 3

@@ -265,6 +265,18 @@ class Vote:
 
 
 @dataclass(frozen=True, slots=True)
+class VoteCount:
+    """How often one person voted alike on two models, as they were named. both_bad: of ties."""
+
+    owner_id: str
+    left: str
+    right: str
+    preferred: Preferred
+    both_bad: bool
+    votes: int
+
+
+@dataclass(frozen=True, slots=True)
 class PairVotes:
     """The votes on two models, by their names. wins: of each. open: comparisons without a vote so far."""
 

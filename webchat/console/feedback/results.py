@@ -34,7 +34,8 @@ class ModelResults:
 
     async def results(self, caller: Caller) -> list[Any]:
         """What people think of each model, and how sure that is: by thumbs, and by comparisons."""
-        given, votes = await self._store.call(self._store.thumbs), await self._store.call(self._store.votes)
+        given = await self._store.call(self._store.thumbs)
+        votes = await self._store.call(self._store.vote_counts)
         liked = await asyncio.to_thread(thumbs, given)
         try:
             preferred, missing = await asyncio.to_thread(results, votes), ""

@@ -13,7 +13,7 @@ from webchat.feedback.extras import extra
 from webchat.feedback.results.connected import connected, why_not
 from webchat.feedback.results.drawing import RESAMPLES, drawn, interval, shares, too_few
 from webchat.feedback.results.records import ModelResult, Note, PairResult, Results
-from webchat.store.judgement_records import Comparison
+from webchat.store.judgement_records import VoteCount
 
 _FIRST, _SECOND, _TIE, _BOTH_BAD = range(4)
 _OUTCOMES = 4
@@ -29,25 +29,25 @@ class _Votes:
     people: dict[str, int] = field(default_factory=dict)
     counts: dict[tuple[int, Pair, int], int] = field(default_factory=dict)
 
-    def add(self, vote: Comparison) -> None:
-        left, right = vote.left.model, vote.right.model
-        if vote.preferred is None or left == right:
+    def add(self, vote: VoteCount) -> None:
+        left, right = vote.left, vote.right
+        if left == right:
             return
         first, second = sorted((left, right))
         if vote.preferred == "tie":
-            outcome = _BOTH_BAD if vote.left.good is False and vote.right.good is False else _TIE
+            outcome = _BOTH_BAD if vote.both_bad else _TIE
         else:
             better = left if vote.preferred == "left" else right
             outcome = _FIRST if better == first else _SECOND
         person = self.people.setdefault(vote.owner_id, len(self.people))
         key = (person, (first, second), outcome)
-        self.counts[key] = self.counts.get(key, 0) + 1
+        self.counts[key] = self.counts.get(key, 0) + vote.votes
 
 
-def results(votes: Iterable[Comparison], *, resamples: int = RESAMPLES) -> Results:
+def results(votes: Iterable[VoteCount], *, resamples: int = RESAMPLES) -> Results:
     """What people prefer. Pairs nobody has voted on yet and pairs of one model do not count.
 
-    Takes a second for tens of thousands of votes: call it in a thread. Raises ExtraMissing.
+    Takes seconds for many models: call it in a thread. Raises ExtraMissing.
     """
     told = _Votes()
     for vote in votes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, and_, func, not_, or_, select
 
@@ -20,7 +20,7 @@ from webchat.store.database.tables import (
 )
 from webchat.store.database.transactions import Database, heavy, reads
 from webchat.store.database.until import Until
-from webchat.store.judgement_records import Comparison, PairVotes
+from webchat.store.judgement_records import Comparison, PairVotes, Preferred, VoteCount
 from webchat.store.judgements.comparison_rows import COMPARISONS, load_comparison, with_judged
 from webchat.store.judgements.rows import is_live, may_replay, replayed_from, trains
 
@@ -82,6 +82,30 @@ class VoteVerbs(Database):
             pair = pairs.get((first, second), PairVotes((first, second)))
             pairs[first, second] = _with(pair, row.left_model, row.preferred, row.votes)
         return list(pairs.values())
+
+    @heavy
+    def vote_counts(self, connection: Connection, _until: Until) -> list[VoteCount]:
+        """All votes that were not rejected, of any owners, as counts."""
+        both_bad = and_(ComparisonRow.left_good.is_(False), ComparisonRow.right_good.is_(False))
+        alike = (
+            ComparisonRow.owner_id,
+            ComparisonRow.left_model,
+            ComparisonRow.right_model,
+            ComparisonRow.preferred,
+            both_bad,
+        )
+        rows = connection.execute(
+            select(*alike, func.count())
+            .where(
+                ComparisonRow.preferred.is_not(None),
+                func.coalesce(ComparisonRow.review["state"].as_string(), "") != "rejected",
+            )
+            .group_by(*alike)
+        )
+        return [
+            VoteCount(owner, left, right, cast("Preferred", preferred), bool(bad), votes)
+            for owner, left, right, preferred, bad, votes in rows
+        ]
 
     @heavy
     def votes(self, connection: Connection, _until: Until) -> list[Comparison]:

@@ -175,12 +175,12 @@ def descendants(message_id: str) -> CTE:
 
 def newest_leaf(connection: Connection, message_id: str) -> str:
     """The newest message below this one (or itself) that has nothing below it."""
-    below = descendants(message_id)
     child = aliased(MessageRow)
     leaf = connection.scalar(
         select(MessageRow.id)
-        .join(below, below.c.id == MessageRow.id)
         .where(
+            # Joined, SQLite may read every message for a Bloom filter.
+            MessageRow.id.in_(select(descendants(message_id).c.id)),
             MessageRow.deleted_at.is_(None),
             ~exists().where(child.under_id == MessageRow.id, child.deleted_at.is_(None)),
         )
