@@ -15,7 +15,7 @@ from webchat.console.replay.sets import Sets
 from webchat.console.replay.side_by_side import SideBySide
 from webchat.console.replay.votes import Pair, ReplayVotes
 from webchat.feedback.replay import Replayer
-from webchat.store.errors import NotFound
+from webchat.store.errors import NotFound, NothingToReplay
 from webchat.store.records import Failure
 from webchat.store.replay_records import ReplayVariant
 from webchat.store.replays.results import STORED
@@ -35,7 +35,7 @@ async def a_set(site: Site, tab: Sets, who: Caller, count: int = 2) -> str:
     talk = Talk(site.store, who.owner.id, "old")
     for number in range(count):
         talk.say(f"<b>question {number}</b>", EVIL)
-    made = await tab.create(who, " mine ", "", "", False)
+    made = await tab.create(who, " mine ", False)
     return str(made.value)
 
 
@@ -74,6 +74,28 @@ async def test_a_set_is_made_run_and_shown_side_by_side(make_site: MakeSite, tol
         assert "<ins>" in compared.value
         await tab.delete(who, set_id)
         assert site.store.replay_sets(who.owner.id) == []
+
+
+async def test_a_set_is_chosen_by_its_fields_and_checked_line_by_line(make_site: MakeSite) -> None:
+    async with make_site() as site:
+        tab, who = Sets(site.services), caller(site)
+        talk = Talk(site.store, who.owner.id, "old")
+        talk.say("a", "Order 12 is sent.")
+        talk.say("b", "No order.")
+        Talk(site.store, who.owner.id, "other").say("c", "Order 34 is sent.")
+        fields = ("", "", "old", "", "", "", False, "ORDER\n\n  is \n", "refund", r"\b\d{2}\b", False)
+        made = await tab.create(who, "checked", False, *fields)
+        of = site.store.replay_set(who.owner.id, str(made.value))
+        assert of.items == 2
+        assert [tuple(one.values()) for one in of.assertions] == [
+            ("contains", "ORDER"), ("contains", "is"), ("lacks", "refund"), ("matches", r"\b\d{2}\b"),
+        ]  # fmt: skip
+        table, *_ = await tab.show(who, of.id)
+        assert table.value["data"][0][-2].startswith("1 (")
+        with pytest.raises(gr.Error, match="missing"):
+            await tab.create(who, "bad", False, *fields[:9], "(x", False)
+        with pytest.raises(NothingToReplay):
+            await tab.create(who, "none", False, "", "", "", "", "", "2001-01-01 00:00:00", False)
 
 
 async def test_replies_are_not_read_again_while_a_run_goes_on(
@@ -138,7 +160,7 @@ async def test_what_is_no_choice_is_refused(make_site: MakeSite) -> None:
             with pytest.raises(gr.Error):
                 await tab.start(who, *values)
         with pytest.raises(gr.Error):
-            await tab.create(who, " ", "", "", False)
+            await tab.create(who, " ", False)
         missing: list[Any] = [
             tab.start(who, set_id, "unknown", "", "", "", ""),
             tab.start(who, "none", model, "", "", "", ""),

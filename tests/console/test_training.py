@@ -92,15 +92,24 @@ async def test_trainings_are_listed_with_their_curves(make_site: MakeSite, setti
             ["over", "sft", "model", "Done", "", "0.400"],
         ]
         assert await tab.chosen(who, rows[0]) == "stopped"
-        card, about, drawn, cancel, resume = await tab.read(who, "stopped")
+        card, about, drawn, cancel, resume, remove, _ = await tab.read(who, "stopped")
         assert card.visible
         assert "2.000" in about
         assert drawn.startswith("![Loss of stopped during training](data:image/svg+xml;base64,")
-        assert (cancel.visible, resume.visible) == (False, True)
+        assert (cancel.visible, resume.visible, remove.visible) == (False, True, True)
         for wrong in ("nothing", None, 5, "../up"):
             with pytest.raises(NotFound):
                 await tab.chosen(who, [wrong])
         assert not (await tab.read(who, "nothing"))[0].visible
+        really, warning, asked = await tab.ask_delete(who, "over")
+        assert (really.visible, asked, "**over**" in warning.value) == (True, "over", True)
+        with FileLock(stopped.folder / "lock"):
+            assert "Cancel it first" in await refused(tab.delete(who, "stopped"))
+        for name in ("over", "stopped"):
+            assert await tab.delete(who, name) == ""
+        assert not list(settings.adapters_dir.iterdir())
+        assert not stopped.folder.exists()
+        assert (await tab.show(who))[1].visible
 
 
 async def test_what_cannot_be_trained_is_refused(make_site: MakeSite, settings: Settings) -> None:

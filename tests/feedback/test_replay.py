@@ -21,9 +21,11 @@ from backends.errors import Unavailable
 from backends.types import Sampling
 from tests.store.talk import Talk
 from webchat.feedback.replay import (
+    BadCheck,
     BadExport,
     Check,
     Replayer,
+    checked,
     diff,
     dump_checks,
     held_out,
@@ -404,6 +406,16 @@ def test_a_report_is_one_file_in_which_nothing_comes_alive(
         assert tag not in page.replace("&lt;img src=x onerror=alert(2)&gt;", "")
     assert 'src="http' not in page
     assert "<ins> and more</ins>" in page
+
+
+def test_patterns_are_read_once_whatever_they_are() -> None:
+    text = "Order 12. " + "a" * 50_000
+    for pattern, passes in ((r"\b\d\d\b", True), (r"^(a+)+$", False), (r"(?i)ORDER", True), ("订单", False)):
+        (check,) = checked([Check("matches", pattern)])
+        assert check.passes(text) is passes
+    for bad in ("(", r"(a)\1", "(?=a)", "(((a{100}){100}){100})", "x" * 1001):
+        with pytest.raises(BadCheck):
+            checked([Check("matches", bad)])
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ def test_what_makes_no_sense_is_refused(url: str, capsys: pytest.CaptureFixture[
         (["--link", "nobody"], 'no link has the name "nobody"'),
         (["--of-model", "unknown"], "No matching reply may be replayed."),
         (["--from", "nowhere"], "no held-out rows"),
+        (["--expect-match", "(x"], "--expect: (x: missing"),
     ):
         assert run(["replay", "--set", "new", *flags]) == 2
         assert why in capsys.readouterr().err

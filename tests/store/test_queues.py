@@ -269,6 +269,11 @@ def test_a_deleted_message_ends_nobodys_queue(store: Store, operator: str, teste
     assert given(store, ada, made).replies == ("answer 0",)
     store.restore_messages(tester.owner, talks[22].reply.id)
     assert given(store, bob, made).item_id == held.item_id, "it was released"
+    store.delete_messages(tester.owner, talks[22].reply.id)
+    (mine,) = store.assigned(ada)
+    assert (mine.given, mine.total) == (0, 1)
+    store.give_review(ada, given(store, ada, made).item_id, ACCEPT)
+    assert store.assigned(ada)[0].given == store.assigned(ada)[0].total == 1
 
 
 def test_a_comparison_with_a_deleted_side_is_nobodys_task(store: Store, operator: str, tester: Talk) -> None:

@@ -22,6 +22,7 @@ from webchat.store.errors import NotFound
 
 REFRESH_SECONDS = 5
 COLUMNS = ("name", "method", "model", "state", "progress", "held_out", "when")
+BUTTONS = ("cancel", "resume", "delete")
 METHODS: tuple[Method, ...] = tuple(ADAPTER_LEARNING_RATES)
 
 
@@ -56,7 +57,7 @@ class TrainingTab:
     async def read(self, caller: Caller, name: object) -> list[Any]:
         """The training that was chosen: its facts, its curves, and what can be done."""
         if not name:
-            return [gr.Column(visible=False), "", "", gr.Button(visible=False), gr.Button(visible=False)]
+            return [gr.Column(visible=False), "", "", *(gr.Button(visible=False) for _ in BUTTONS), _hidden()]
         try:
             one = await self._found(name)
         except NotFound:  # it was given up
@@ -74,6 +75,8 @@ class TrainingTab:
             drawn,
             gr.Button(visible=one.state == "running"),
             gr.Button(visible=one.state in ("stopped", "failed") and bool(one.points)),
+            gr.Button(visible=one.state in ("stopped", "failed", "done")),
+            gr.skip(),
         ]
 
     async def cancel(self, caller: Caller, name: object) -> None:
@@ -85,6 +88,26 @@ class TrainingTab:
         """Go on from its last checkpoint."""
         await self._do(caller, lambda: self._trainings.resume(_text(name)))
         tell(caller, "console.training.told.resumed")
+
+    async def ask_delete(self, caller: Caller, name: object) -> list[Any]:
+        """What would be deleted, and the button that does."""
+        one = await self._found(name)
+        words = caller.t("console.training.delete_is", name=plain(one.name))
+        return [gr.Column(visible=True), gr.Markdown(words), one.name]
+
+    async def delete(self, caller: Caller, name: object) -> str:
+        """Delete it; nothing is chosen from then on."""
+        one = await self._found(name)
+        try:
+            await asyncio.to_thread(self._trainings.delete, one.name)
+        except Refused as error:
+            raise refuse(caller, f"console.training.no.{error.reason}") from None
+        tell(caller, "console.training.told.deleted")
+        return ""
+
+    async def keep(self, caller: Caller) -> gr.Column:
+        """Delete nothing."""
+        return _hidden()
 
     async def begin(self, caller: Caller, name: object, method: object, model: object, epochs: object) -> str:
         """Train an adapter; its name."""
@@ -164,32 +187,51 @@ def create_training(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
     table = gr.Dataframe(
         interactive=False, type="array", buttons=[], show_label=False, elem_id="wc-training-table"
     )
-    chosen = gr.State("")
+    chosen, asked = gr.State(""), gr.State("")
     with gr.Column(elem_classes=["wc-card"], visible=False, elem_id="wc-training-one") as card:
         about = gr.Markdown()
         drawn = gr.Markdown(elem_id="wc-training-curves")
         gr.Markdown(label("console.training.curves_are"), elem_classes=["wc-note"])
         with gr.Row(elem_classes=["wc-buttons"]):
-            cancel, resume = (
+            cancel, resume, remove = (
                 gr.Button(
                     label(f"console.training.{name}"),
                     visible=False,
                     min_width=0,
                     elem_id=f"wc-training-{name}",
                 )
-                for name in ("cancel", "resume")
+                for name in BUTTONS
             )
+        with gr.Column(visible=False, elem_id="wc-training-really") as really:
+            warning = gr.Markdown()
+            with gr.Row(elem_classes=["wc-buttons"]):
+                delete = gr.Button(
+                    label("console.training.delete_really"),
+                    variant="stop",
+                    min_width=0,
+                    elem_id="wc-training-delete_really",
+                )
+                keep = gr.Button(label("console.training.keep"), min_width=0, elem_id="wc-training-keep")
     listing: Any = {"inputs": None, "outputs": [table, note], **QUIET}
-    reading: Any = {"inputs": chosen, "outputs": [card, about, drawn, cancel, resume], **QUIET}
+    reading: Any = {
+        "inputs": chosen,
+        "outputs": [card, about, drawn, cancel, resume, remove, really],
+        **QUIET,
+    }
     show, read = handler("operator", trains.show), handler("operator", trains.read)
     timer = gr.Timer(REFRESH_SECONDS)
     gr.on([page.load, tab.select, refresh.click, timer.tick], show, **listing)
     gr.on([refresh.click, timer.tick], read, **reading)
     gr.on([page.load, tab.select], handler("operator", trains.models), None, [form.model, form.note], **QUIET)
-    table.select(selecting("operator", trains.chosen), None, chosen, **QUIET).success(read, **reading)
+    opened = table.select(selecting("operator", trains.chosen), None, chosen, **QUIET)
+    opened.success(read, **reading).success(handler("operator", trains.keep), None, really, **QUIET)
     for button, method in ((cancel, trains.cancel), (resume, trains.resume)):
         done = button.click(handler("operator", method), chosen, None, **QUIET)
         done.success(show, **listing).success(read, **reading)
+    remove.click(handler("operator", trains.ask_delete), chosen, [really, warning, asked], **QUIET)
+    keep.click(handler("operator", trains.keep), None, really, **QUIET)
+    gone = delete.click(handler("operator", trains.delete), asked, chosen, **QUIET)
+    gone.success(show, **listing).success(read, **reading)
     begun = form.start.click(handler("operator", trains.begin), form.fields, chosen, **QUIET)
     begun.success(show, **listing).success(read, **reading)
 
@@ -219,6 +261,10 @@ class _Form:
                     elem_id="wc-training-start",
                 )
         self.fields: list[Any] = [name, method, self.model, epochs]
+
+
+def _hidden() -> gr.Column:
+    return gr.Column(visible=False)
 
 
 def _picture(svg: str, alt: str) -> str:

@@ -65,7 +65,7 @@ class Queue:
 @dataclass(frozen=True, slots=True)
 class Assigned:
     """An open queue as one of its reviewers sees it. mine: the reviews they gave, without skips. given,
-    total: of everybody together."""
+    total: of everybody together; what was deleted lacks none."""
 
     id: str
     name: str

@@ -29,7 +29,7 @@ SAMPLING = {
 RATINGS = {"good": 1, "bad": -1}
 _CHOICES = (
     "link", "of_model", "rating", "reason", "judged", "since", "until", "every_reply", "held_out",
-    "expect", "expect_not", "expect_json",
+    "expect", "expect_not", "expect_match", "expect_json",
 )  # fmt: skip
 
 
@@ -99,15 +99,18 @@ def _choice(store: Store, options: argparse.Namespace) -> ReplayChoice:
 
 
 def _checks(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from webchat.feedback.replay import Check, dump_checks
+    from webchat.feedback.replay import BadCheck, Check, checked, dump_checks
 
-    return dump_checks(
-        [
-            *(Check("contains", text) for text in options.expect or ()),
-            *(Check("lacks", text) for text in options.expect_not or ()),
-            *([Check("json")] if options.expect_json else ()),
-        ]
-    )
+    checks = [
+        *(Check("contains", text) for text in options.expect or ()),
+        *(Check("lacks", text) for text in options.expect_not or ()),
+        *(Check("matches", pattern) for pattern in options.expect_match or ()),
+        *([Check("json")] if options.expect_json else ()),
+    ]
+    try:
+        return dump_checks(checked(checks))
+    except BadCheck as error:
+        raise CommandError(f"--expect: {printable(str(error))}.") from None
 
 
 def _link(store: Store, name: str) -> str:

@@ -39,6 +39,8 @@ def add_replay_command(add: Callable[..., argparse.ArgumentParser], option: Call
     option(made, "--expect", action="append", metavar="TEXT", help=about)
     about = "new set: check that replies lack this text; may be repeated"
     option(made, "--expect-not", action="append", metavar="TEXT", help=about)
+    about = "new set: check that replies match this regular expression (RE2's syntax); may be repeated"
+    option(made, "--expect-match", action="append", metavar="PATTERN", help=about)
     option(made, "--expect-json", action="store_true", help="new set: check that replies are JSON")
     about = "new set: the held-out rows of this folder of webchat export"
     option(made, "--from", dest="held_out", metavar="DIR", help=about)

@@ -5,24 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 import gradio as gr
 from pydantic import ValidationError
 
 from webchat.api import Services
 from webchat.console.asking import Caller, refuse, tell
-from webchat.feedback.replay import columns_of, default_name, summaries, summary_cells
+from webchat.console.feedback.judgement import reason_of
+from webchat.console.replay.choosing import FILTERS, RATINGS, checks_of, choice_of, is_id
+from webchat.feedback.replay import (
+    BadCheck,
+    columns_of,
+    default_name,
+    dump_checks,
+    summaries,
+    summary_cells,
+)
+from webchat.feedback.replay import checked as checked_checks
 from webchat.prompts.personas import Personas
 from webchat.settings.engine import SamplingFields
 from webchat.store.errors import NotFound
 from webchat.store.records import ConversationSettings
-from webchat.store.replay_records import ReplayChoice, ReplayRun, ReplayVariant
+from webchat.store.replay_records import ReplayRun, ReplayVariant
 from webchat.store.replays.results import STORED
 
 MOST_LINKS = 100
 _NAME_CHARS = 100
-_RATINGS = {"good": 1, "bad": -1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +67,18 @@ class Sets:
         links = await self._store.call(self._store.listed_links, limit=MOST_LINKS)
         templates = await self._store.call(self._store.list_templates, operator)
         models = [info.name for info in self._services.models.infos() if not info.missing]
+        judged = await self._store.call(self._store.judgement_choices)
+        counts = await self._store.call(self._store.judgement_counts)
+        answered = sorted({*models, *(one.model for one in counts)} - {""})
         every = (caller.t("console.replay.all"), "")
         known = [one.id for one in sets]
         value = chosen if chosen in known else (known[0] if known else None)
         return [
             gr.Dropdown([(one.name, one.id) for one in sets], value=value),
             gr.Dropdown([every, *((one.link.name, one.link.id) for one in links.items)]),
-            gr.Dropdown([every, *((caller.t(f"console.replay.{name}"), name) for name in _RATINGS)]),
+            gr.Dropdown([every, *((caller.t(f"console.replay.{name}"), name) for name in RATINGS)]),
+            gr.Dropdown([every, *((name, name) for name in answered)]),
+            gr.Dropdown([every, *((reason_of(caller, name), name) for name in judged.reasons)]),
             gr.Dropdown(models),
             gr.Dropdown(
                 [
@@ -120,18 +134,18 @@ class Sets:
         frame, _, _, _, _, timer, _, _, table = await self.show(caller, set_id)
         return [frame, timer, table]
 
-    async def create(self, caller: Caller, name: object, link: object, rating: object, every: object) -> Any:
-        """Make a set; it is chosen from then on."""
+    async def create(self, caller: Caller, name: object, every: object, *fields: object) -> Any:
+        """Make a set; it is chosen from then on. fields: in the order of `FILTERS`, then of `CHECKS`."""
         text = name.strip()[:_NAME_CHARS] if isinstance(name, str) else ""
         if not text:
             raise refuse(caller, "console.replay.needs_name")
-        choice = ReplayChoice(
-            link_id=link if is_id(link) else None,
-            rating=_RATINGS.get(rating) if isinstance(rating, str) else None,
-            every_reply=every is True,
-        )
+        choice = choice_of(every is True, *fields[: len(FILTERS)])
+        try:
+            checks = dump_checks(checked_checks(checks_of(*fields[len(FILTERS) :])))
+        except BadCheck as error:
+            raise refuse(caller, "console.replay.bad_check", why=str(error)) from None
         make = self._store.make_replay_set
-        made = await self._store.call(make, caller.owner.id, text, choice)
+        made = await self._store.call(make, caller.owner.id, text, choice, checks)
         tell(caller, "console.replay.created", count=made.items)
         return gr.Dropdown([(made.name, made.id)], value=made.id)
 
@@ -199,10 +213,6 @@ def _number(caller: Caller, name: str, value: object) -> float | int | None:
 
 def _states(runs: Sequence[ReplayRun]) -> tuple[tuple[str, str], ...]:
     return tuple((one.id, one.state) for one in runs)
-
-
-def is_id(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and 0 < len(value) <= 64
 
 
 def checked(id: object) -> str:

@@ -12,7 +12,7 @@ import gradio as gr
 from webchat.api import Services
 from webchat.console.asking import Caller
 from webchat.console.paging import FIRST, Place, shown
-from webchat.console.replay.sets import is_id
+from webchat.console.replay.choosing import is_id
 from webchat.console.replay.votes import as_block
 from webchat.feedback.replay import facts_of, word_diff
 from webchat.feedback.replay.marked import marked_new, marked_old

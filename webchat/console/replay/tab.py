@@ -10,6 +10,7 @@ from webchat.api import Services
 from webchat.console.asking import QUIET, handler
 from webchat.console.labels import Labels
 from webchat.console.paging import Pager
+from webchat.console.replay.choosing import create_fields
 from webchat.console.replay.sets import Sets
 from webchat.console.replay.side_by_side import SideBySide
 from webchat.console.replay.votes import create_votes
@@ -44,8 +45,7 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
     gr.Markdown(label("replay.columns_are"), elem_classes=["wc-note"])
     with gr.Accordion(label("console.replay.new"), open=False, elem_id="wc-replay-new"):
         name = text("name")
-        with gr.Row(elem_classes=["wc-bar"]):
-            link, rating = (choice(one, "console.replay.all") for one in ("link", "rating"))
+        filters, checks = create_fields(label)
         every = gr.Checkbox(label=label("console.replay.every"), elem_id="wc-replay-every")
         with gr.Row(elem_classes=["wc-buttons"]):
             create = button("create", "primary")
@@ -73,7 +73,7 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
     computed = gr.State(None)
 
     outputs = [table, note, run, left, right, timer, results, as_file, computed]
-    choosing = [chosen, link, rating, model, template]
+    choosing = [chosen, *filters[:4], model, template]
     show = handler("operator", sets.show)
     compare: Any = {"inputs": [chosen, left, right], "outputs": [compared, *pager.parts], **QUIET}
     gr.on(
@@ -87,7 +87,7 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
             handler("operator", method), [pager.place, chosen, left, right], compare["outputs"], **QUIET
         )
     timer.tick(handler("operator", sets.tick), [chosen, computed], [table, timer, computed], **QUIET)
-    made = create.click(handler("operator", sets.create), [name, link, rating, every], chosen, **QUIET)
+    made = create.click(handler("operator", sets.create), [name, every, *filters, *checks], chosen, **QUIET)
     begun = start.click(
         handler("operator", sets.start),
         [chosen, model, template, temperature, seed, run_name],

@@ -33,7 +33,7 @@ MOST_EPOCHS = 10
 MOST_LISTED = 200
 
 State = Literal["preparing", "running", "stopped", "failed", "done"]
-Reason = Literal["name", "taken", "model", "epochs", "busy", "not_running", "not_stopped"]
+Reason = Literal["name", "taken", "model", "epochs", "busy", "not_running", "not_stopped", "running"]
 
 
 class Refused(Exception):
@@ -136,6 +136,20 @@ class Trainings:
         if name in self._preparing:  # a command that was started elsewhere tells of its end itself
             self._cancelled.add(name)
         cancel(self._folder(name))
+
+    def delete(self, name: str) -> None:
+        """Delete a training that is over: its checkpoints, or what came of it, which leaves the picker. Does
+        nothing if there is none. Blocks. Raises Refused while it runs."""
+        if not NAME.fullmatch(name):
+            raise Refused("name")
+        if name in self._preparing or is_running(self._folder(name)):
+            raise Refused("running")
+        self._failed.pop(name, None)
+        for place in (self._settings.finetune_dir, self._settings.adapters_dir, self._settings.trained_dir):
+            hidden = place / f".{name}.deleted"  # gone at once, however long its files take
+            with contextlib.suppress(FileNotFoundError):
+                (place / name).rename(hidden)
+            shutil.rmtree(hidden, ignore_errors=True)
 
     async def aclose(self) -> None:
         """End what was begun here; the next server resumes it from its last checkpoint."""

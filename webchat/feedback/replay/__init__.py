@@ -5,7 +5,7 @@ and `comparing` puts the replies side by side. The store has all of it, so that 
 the process.
 """
 
-from webchat.feedback.replay.checks import Check, dump_checks
+from webchat.feedback.replay.checks import BadCheck, Check, checked, dump_checks
 from webchat.feedback.replay.choosing import BadExport, held_out
 from webchat.feedback.replay.comparing import Summary, is_whole, items, summaries
 from webchat.feedback.replay.diff import Piece, word_diff
@@ -14,11 +14,13 @@ from webchat.feedback.replay.running import Replayer
 from webchat.feedback.replay.variants import default_name
 
 __all__ = [
+    "BadCheck",
     "BadExport",
     "Check",
     "Piece",
     "Replayer",
     "Summary",
+    "checked",
     "columns_of",
     "default_name",
     "dump_checks",

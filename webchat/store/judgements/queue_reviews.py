@@ -15,6 +15,7 @@ from webchat.store.judgements.reviewed_items import (
     OPEN,
     RESERVED,
     as_shown,
+    count_lacking,
     count_reserved,
     database_time,
     find_given,
@@ -176,12 +177,9 @@ def _own_queue(connection: Connection, reviewer: str, queue_id: str, *, lock: bo
 
 
 def _assigned(connection: Connection, queue: Row[Any], reviewer: str) -> Assigned:
-    items = (QueueItemRow.queue_id == queue.id,)
-    count, given = connection.execute(
-        select(func.count(), func.coalesce(func.sum(QueueItemRow.given), 0)).where(*items)
-    ).one()
+    every = select(func.coalesce(func.sum(QueueItemRow.given), 0)).where(QueueItemRow.queue_id == queue.id)
+    given = connection.scalar(every) or 0
     mine = (ReviewRow.reviewer_id == reviewer, ReviewRow.queue_id == queue.id)
     done = select(func.count()).where(*mine, ReviewRow.verdict.not_in((OPEN, "skip")))
-    return Assigned(
-        queue.id, queue.name, queue.kind, connection.scalar(done) or 0, given, count * queue.reviews
-    )
+    total = given + count_lacking(connection, queue)
+    return Assigned(queue.id, queue.name, queue.kind, connection.scalar(done) or 0, given, total)

@@ -87,6 +87,16 @@ def _first(
     return None
 
 
+def count_lacking(connection: Connection, queue: Row[Any]) -> int:
+    """Reviews that the items of a queue still lack, as far as these can be shown."""
+    lacking = func.coalesce(func.sum(queue.reviews - QueueItemRow.given), 0)
+    query = _items().with_only_columns(lacking)
+    found: int = connection.scalar(
+        query.where(QueueItemRow.queue_id == queue.id, QueueItemRow.given < queue.reviews)
+    )
+    return found
+
+
 def find_given(connection: Connection, reviewer: str, item_id: str) -> Row[Any] | None:
     """An item that was given to a reviewer, with its reservation; `None` if it was not, or can't be shown."""
     query = _items().add_columns(ReviewRow.until).join(ReviewRow, and_(*_of(reviewer)))
