@@ -82,9 +82,16 @@ class Repository:
 
     @contextmanager
     def _api(self) -> Iterator[HfApi]:
-        import httpx
         from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+        from huggingface_hub.errors import HfHubHTTPError
+        from huggingface_hub.utils.tqdm import (
+            are_progress_bars_disabled,
+            disable_progress_bars,
+            enable_progress_bars,
+        )
+
+        silent = are_progress_bars_disabled()
+        disable_progress_bars()  # in a log they are noise
 
         try:
             yield HfApi(token=self._token)
@@ -92,7 +99,12 @@ class Repository:
             status = error.response.status_code if error.response is not None else 0
             cure = "Check HF_TOKEN." if status in (401, 403, 404) else "It is tried again."
             raise Unreachable(f"The Hub refused {self.shown} (status {status}). {cure}") from error
-        except (httpx.HTTPError, OSError, OfflineModeIsEnabled) as error:
+        except Unreachable:
+            raise
+        except Exception as error:  # of the library's transport, which is another one in each version
             raise Unreachable(
                 f"The Hub cannot be reached for {self.shown} ({type(error).__name__}). It is tried again."
             ) from error
+        finally:
+            if not silent:
+                enable_progress_bars()
