@@ -28,6 +28,7 @@ from webchat.commands.space.kinds import KINDS
 from webchat.moderation import plugins
 from webchat.moderation.kinds.tables import TABLES as RULES
 from webchat.moderation.kinds.tables import Acting, Table
+from webchat.monitoring import names
 from webchat.pages import page as pages_of_packages
 from webchat.sentences import locale
 from webchat.settings import Settings
@@ -156,6 +157,15 @@ def known_providers() -> str:
     return table("Name | Provider | Base URL | Key", rows)
 
 
+def metrics() -> str:
+    """What `/metrics` says."""
+    rows = (
+        [f"`{one.name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels), one.about]
+        for one in names.METRICS
+    )
+    return table("Metric | Kind | Labels | What it is", rows)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "settings": settings,
     "models": models,
@@ -165,6 +175,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "errors": errors,
     "providers": known_providers,
     "api-routes": api_routes,
+    "metrics": metrics,
 }
 
 

@@ -17,9 +17,10 @@ from backends.openai_compat import OpenAICompatBackend
 from backends.options import EndpointOptions
 from backends.types import Message, Request
 from tests.backends.hostile_server import HostileServer, status
-from webchat.logs import Redacting, secrets_of
+from webchat.logs import AsJson, Redacting, secrets_of
 from webchat.settings import Settings
 from webchat.settings.model import ModelSettings
+from webchat.turns.measured import current_turn
 
 KEY = "canary/key=0b1d+44"
 PASSWORD = "can@ry/word#7"
@@ -81,3 +82,26 @@ def test_every_secret_of_the_settings_is_known(tmp_path: Path) -> None:
     found = set(secrets_of(settings, {"GUARD_KEY": "of-the-guard", "HOME": "/root", "X_TOKENS": "two"}))
     assert found >= {"the-first-key", "c" * 40, PASSWORD, "hf-token", "its-own-key", "of-the-guard", "two"}
     assert "/root" not in found
+
+
+def test_a_line_of_json_names_the_reply_and_holds_no_secret() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(AsJson([KEY]))
+    log = logging.Logger("webchat.test")
+    log.addHandler(handler)
+    log.info("nothing yet")
+    token = current_turn.set("reply-1")
+    try:
+        raise ValueError(f"in {KEY}")
+    except ValueError:
+        log.exception("with %s\n and a line", KEY, extra={"fields": {"state": "failed"}})
+    finally:
+        current_turn.reset(token)
+    first, second = map(json.loads, stream.getvalue().splitlines())
+    assert "turn" not in first
+    assert second["turn"] == "reply-1"
+    assert second["state"] == "failed"
+    assert second["level"] == "error"
+    assert "ValueError" in second["exception"]
+    assert KEY not in stream.getvalue()

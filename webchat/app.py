@@ -15,6 +15,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -24,6 +25,7 @@ from backends.base import Backend
 from backends.errors import BackendError
 from webchat import __version__
 from webchat.api import Edge, PageEntry, Services, body_limit, key_scope, routes
+from webchat.api.metrics import own_port
 from webchat.api.wire import moderation as wire
 from webchat.api.work import places
 from webchat.auth import Door, Identities, Sessions, load_or_make_secret
@@ -44,6 +46,7 @@ from webchat.models import (
     create_backend,
 )
 from webchat.moderation import Moderation
+from webchat.monitoring.monitor import Monitor, look_at
 from webchat.pages import Page
 from webchat.pages.mounting import mount_pages
 from webchat.pages.page import installed
@@ -70,7 +73,8 @@ class App:
     """The application, itself an ASGI app, and what its server needs from it.
 
     `start_link` is set if visitors need a link, `operator_link` if visitors are not operators; `url(address)`
-    of either is to be opened. lifespan: runs it, once, in another app that mounts it at its `root_path`.
+    of either is to be opened. metrics: what `metrics_port` serves. lifespan: runs the app, once, in another
+    one that mounts it at its `root_path`.
     """
 
     asgi: ASGIApp
@@ -81,6 +85,7 @@ class App:
     start_link: StartLink | None
     operator_link: OperatorLink | None
     lifespan: Lifespan
+    metrics: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
@@ -119,6 +124,15 @@ def build_app(
     menu: list[PageEntry] = []
     commands = Commands(settings)
     review = Review(engine.masked, models)
+    file = settings.store_url.removeprefix("sqlite:///") if settings.store_url.startswith("sqlite") else None
+    monitor = Monitor(
+        engine.live,
+        turns,
+        models,
+        version=__version__,
+        files=partial(look_at, settings.data_dir, None if file is None else Path(file)),
+        dropped=lambda: engine.recorder.dropped,
+    )
     ui = PageSettings(language=settings.language, max_message_chars=settings.max_message_chars)
     services = Services(
         store=store,
@@ -163,6 +177,7 @@ def build_app(
         imports=Imports(store, Importer(store, review), settings.data_dir / "imports", turns.changed),
         snapshots=snapshots,
         ephemeral=settings.ephemeral and snapshots is None and settings.store_url.startswith("sqlite"),
+        monitor=monitor,
     )
     console, labels = create_console(services)
     mounted: list[MountedBlocks] = []
@@ -190,7 +205,7 @@ def build_app(
         key_scope=key_scope,
     )
     edge = Edge(door, settings.root_path)
-    return App(edge, settings, store, models, turns, start_link, operator_link, lifespan)
+    return App(edge, settings, store, models, turns, start_link, operator_link, lifespan, own_port(services))
 
 
 def _snapshots(settings: Settings) -> Snapshots | None:
@@ -255,6 +270,8 @@ def _lifespan(
                 asyncio.create_task(replayer.serve()),
                 asyncio.create_task(Deliverer(store, sender).serve()),
             ]
+            if services.monitor is not None:
+                tasks.append(asyncio.create_task(services.monitor.sampler.serve()))
             try:
                 async with AsyncExitStack() as pages:
                     for one in mounted:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from backends.base import Backend
 from backends.errors import ModelNotFound
+from webchat import __version__
 from webchat.api.templates.model_templates import given
 from webchat.auth import load_or_make_secret
 from webchat.data_folder import MASKING_SECRET, SECRET
@@ -33,6 +35,9 @@ from webchat.models import (
 from webchat.moderation import GateFactory, Moderation, OpenGates
 from webchat.moderation.recording import Recorder
 from webchat.moderation.rules import BadRules, Tools, load_profiles, load_rules
+from webchat.monitoring.live import Live
+from webchat.monitoring.tracing import Tracing, TracingMissing
+from webchat.monitoring.turn_log import log_turn
 from webchat.privacy import Encrypted, Keep, Masking, Unkept
 from webchat.prompts import PlainRenderer
 from webchat.settings import BadSettings, Settings, variable
@@ -40,13 +45,15 @@ from webchat.store import Store
 from webchat.turns import Review, Turns
 from webchat.turns.gates.guards import AskModels, asked_models, check_guards, hiding
 from webchat.turns.gates.masked import MaskedGates
+from webchat.turns.measured import Measured, Report
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """gates: the checks on text going in and out; masked: the same, with personal data masked for models."""
+    """gates: the checks on text going in and out; masked: the same, with personal data masked for models.
+    live: counts of the replies. tracing: `None` if nobody collects traces."""
 
     settings: Settings
     store: Store
@@ -55,6 +62,8 @@ class Engine:
     gates: GateFactory
     masked: GateFactory
     turns: Turns
+    live: Live
+    tracing: Tracing | None
 
     @property
     def guards(self) -> tuple[str, ...]:
@@ -76,6 +85,8 @@ class Engine:
             await self.recorder.aclose()
             await self.models.aclose()
             self.store.close()
+            if self.tracing is not None:
+                await asyncio.to_thread(self.tracing.close)
 
 
 def build_engine(
@@ -94,12 +105,36 @@ def build_engine(
         renewed = partial(configured, settings, Shared())
         specs = renewed()
         create = with_functions(specs, create)
+    live, tracing = Live(), _tracing(settings)
     store = Store.open(settings.store_url, backup_dir=settings.data_dir / "backups")
     models = _models(settings, store, specs, create, renewed)
     recorder = Recorder(lambda decisions: store.call(store.add_decisions, decisions))
     gates = _gates(settings, recorder, models)
     masked = _masking(settings, gates, store)
-    return Engine(settings, store, models, recorder, gates, masked, _turns(settings, store, models, masked))
+    report = _report(live, tracing, logs=settings.log_format == "json")
+    turns = _turns(settings, store, models, masked, report)
+    return Engine(settings, store, models, recorder, gates, masked, turns, live, tracing)
+
+
+def _tracing(settings: Settings) -> Tracing | None:
+    """Raises `BadSettings` if its libraries are missing."""
+    if settings.otlp_endpoint is None:
+        return None
+    try:
+        return Tracing(settings.otlp_endpoint, __version__)
+    except TracingMissing as error:
+        raise BadSettings(f"otlp_endpoint: {error}.") from None
+
+
+def _report(live: Live, tracing: Tracing | None, *, logs: bool) -> Report:
+    """Who is told of each reply that has ended."""
+    told = [live.ended, *([log_turn] if logs else []), *([] if tracing is None else [tracing.ended])]
+
+    def report(one: Measured) -> None:
+        for each in told:
+            each(one)
+
+    return report
 
 
 @asynccontextmanager
@@ -119,7 +154,7 @@ async def reviewing(settings: Settings, store: Store) -> AsyncIterator[Review]:
         await models.aclose()
 
 
-def _turns(settings: Settings, store: Store, models: Models, gates: GateFactory) -> Turns:
+def _turns(settings: Settings, store: Store, models: Models, gates: GateFactory, report: Report) -> Turns:
     return Turns(
         store,
         models,
@@ -136,6 +171,7 @@ def _turns(settings: Settings, store: Store, models: Models, gates: GateFactory)
         compare_wait=settings.compare_wait,
         routing=_routing(settings),
         disk_full=_reserve(settings),
+        report=report,
     )
 
 

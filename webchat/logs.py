@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
 from backends.redaction import redacted
 from webchat.database_url import passwords_in
 from webchat.settings import Settings
+from webchat.turns.measured import current_turn
 
 _FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)S?$")
@@ -29,10 +33,29 @@ class Redacting(logging.Formatter):
         return redacted(super().format(record), self._secrets)
 
 
+class AsJson(Redacting):
+    """An object per line. turn: the reply that the message is about, if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": redacted(record.getMessage(), self._secrets),
+        }
+        if turn := current_turn.get():
+            said["turn"] = turn
+        if record.exc_info:
+            said["exception"] = redacted(self.formatException(record.exc_info), self._secrets)
+        said |= getattr(record, "fields", {})
+        return json.dumps(said, ensure_ascii=False, default=str)
+
+
 def set_up(settings: Settings) -> None:
     """Log to standard error; the talkative libraries only warnings and errors, except at level `debug`."""
     handler = logging.StreamHandler()
-    handler.setFormatter(Redacting(secrets_of(settings, os.environ)))
+    form = AsJson if settings.log_format == "json" else Redacting
+    handler.setFormatter(form(secrets_of(settings, os.environ)))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
     if settings.log_level != "debug":
         for talkative in _TALKATIVE:

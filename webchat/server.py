@@ -10,8 +10,8 @@ import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -41,17 +41,34 @@ NAMES_SECONDS = 2.0
 """How long the first line waits for endpoints to list their models."""
 
 
+class MetricsServer(uvicorn.Server):
+    """The small server behind `metrics_port`, within the loop of the other one, which has the signals."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 class Server(uvicorn.Server):
     """Waits for running replies to finish before it stops serving, so that readers see how they end.
 
     A second signal ends the wait.
     """
 
-    def __init__(self, config: uvicorn.Config, app: App, address: str, crowd: Crowd) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        app: App,
+        address: str,
+        crowd: Crowd,
+        metrics: socket.socket | None = None,
+    ) -> None:
         super().__init__(config)
+        self._metrics_socket = metrics
         self._app = app
         self._address = address
         self._crowd = crowd
+        self._metrics: asyncio.Task[None] | None = None
         self._watchdog = Watchdog() if watching.isEnabledFor(logging.DEBUG) else None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -64,6 +81,13 @@ class Server(uvicorn.Server):
         if self._watchdog is not None:
             self._app.store.watch = self._watchdog.wrote
             self._watchdog.start()
+        if self._metrics_socket is not None:
+            config = uvicorn.Config(
+                self._app.metrics, log_level="error", access_log=False, lifespan="off", ws="none"
+            )
+            self._metrics_server = MetricsServer(config)
+            serving = self._metrics_server.serve(sockets=[self._metrics_socket])
+            self._metrics = asyncio.create_task(serving, name="metrics")
         if self.started:
             with suppress(TimeoutError):
                 async with asyncio.timeout(NAMES_SECONDS):
@@ -85,6 +109,9 @@ class Server(uvicorn.Server):
         if self._watchdog is not None:
             self._watchdog.stop()
         await super().shutdown(sockets)
+        if self._metrics is not None:
+            self._metrics_server.should_exit = True
+            await self._metrics
 
 
 def serve(
@@ -100,8 +127,13 @@ def serve(
     """
     logs.set_up(settings)
     with ExitStack() as open:
-        listener = open.enter_context(_listen(settings))
+        listener = open.enter_context(_listen(settings.host, settings.port))
+        metrics = None
+        if settings.metrics_port is not None:
+            metrics = open.enter_context(_listen(settings.metrics_host, settings.metrics_port, "metrics-"))
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+        if metrics is not None:
+            settings = settings.model_copy(update={"metrics_port": metrics.getsockname()[1]})
         address = settings.base_url
         if settings.share:
             public = open.enter_context(tunnel.shared(settings.host, settings.port))
@@ -123,7 +155,7 @@ def serve(
             http=connections(crowd),
             ws="none",  # no route speaks it, and nothing would time its connections
         )
-        server = Server(config, app, address, crowd)
+        server = Server(config, app, address, crowd, metrics)
         if settings.open_browser:
             threading.Thread(target=_open_browser, args=(server, link), daemon=True).start()
         server.run(sockets=[listener])
@@ -137,6 +169,8 @@ def _announcement(app: App, address: str) -> str:
         line += "\nAnyone who opens this link gets in and sees only their own conversations."
     if app.settings.share:
         line += f"\n{tunnel.NOTE}"
+    if app.settings.metrics_port is not None:
+        line += f"\nMetrics: http://{app.settings.metrics_host}:{app.settings.metrics_port}/metrics"
     if app.settings.accounts == ("password",) and not app.store.people():
         line += "\nNobody can sign in yet: `webchat user add NAME --operator` makes the first account."
     others = others_address(app.settings, address)
@@ -189,28 +223,29 @@ def others_address(settings: Settings, address: str) -> str:
     return settings.model_copy(update={"host": own}).base_url
 
 
-def _listen(settings: Settings) -> socket.socket:
-    """The listening socket, opened before anything is loaded. Raises BadSettings if it cannot be opened."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def _listen(host: str, port: int, flags: str = "") -> socket.socket:
+    """The listening socket, opened before anything is loaded. flags: what those of its settings begin with.
+    Raises BadSettings if it cannot be opened."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
         raise BadSettings(
-            f"Cannot listen on {settings.host}, port {settings.port}: {error.strerror}. {_cure(error)}"
+            f"Cannot listen on {host}, port {port}: {error.strerror}. {_cure(error, flags)}"
         ) from None
     listener.set_inheritable(True)
     return listener
 
 
-def _cure(error: OSError) -> str:
+def _cure(error: OSError, flags: str) -> str:
     if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-        return "This machine has no such address; choose another with --host."
+        return f"This machine has no such address; choose another with --{flags}host."
     if error.errno == errno.EACCES:
-        return "Ports below 1024 need root privileges; choose another with --port."
-    return "Stop the program that uses it, or choose another port with --port (0 takes a free one)."
+        return f"Ports below 1024 need root privileges; choose another with --{flags}port."
+    return f"Stop the program that uses it, or choose another port with --{flags}port (0 takes a free one)."
 
 
 def _open_browser(server: Server, link: str) -> None:

@@ -36,6 +36,8 @@ from webchat.mcp import Mcp
 from webchat.models import Create, Models, ModelSpec
 from webchat.moderation import GateFactory, OpenGates
 from webchat.moderation.filters import Moderator
+from webchat.monitoring.live import Live
+from webchat.monitoring.monitor import Monitor
 from webchat.prompts import PlainRenderer
 from webchat.sharing import OperatorLink, Redeemer, StartLink, TermsContent, new_link
 from webchat.sharing.links import hash_of
@@ -166,7 +168,7 @@ def make_site(tmp_path: Path) -> MakeSite:
             system_prompt=system_prompt,
         )
         models = Models(specs or [spec or echo], create or (lambda _: chosen))
-        gates = gates or OpenGates()
+        gates, live = gates or OpenGates(), Live()
         turns = Turns(
             store,
             models,
@@ -174,6 +176,7 @@ def make_site(tmp_path: Path) -> MakeSite:
             gates=gates,
             flush_seconds=0.01,
             titles=titles,
+            report=live.ended,
         )
         await turns.open()
         start, operator = StartLink(), OperatorLink()
@@ -200,6 +203,7 @@ def make_site(tmp_path: Path) -> MakeSite:
             redeemer=Redeemer(store, start=start, operator=operator),
             moderators=moderators,
             judgement_exports=judgement_exports,
+            monitor=Monitor(live, turns, models, version="0.test"),
         )
         slots = places()
         mcp = Mcp(services, slots, most_body=MOST_BODY)

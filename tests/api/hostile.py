@@ -434,6 +434,7 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
     ("POST", "/t/switch"): (),
     ("GET", "/healthz"): (),
     ("GET", "/readyz"): (),
+    ("GET", "/metrics"): (),
 }  # fmt: skip
 """Nothing where a route takes nothing long and reads nothing that grows: `anywhere` is enough."""
 

@@ -232,6 +232,7 @@ ROWS = [
     Row("POST", "/t/switch", 404, 404, 404, body={"id": "nobody"}),
     Row("GET", "/healthz", 200, 200, 200),
     Row("GET", "/readyz", 200, 200, 200),
+    Row("GET", "/metrics", 404, operates=200),
     Row("GET", "/api/{rest:path}", 404, 404, 401, url="/api/no/such/thing"),
     Row("POST", "/v1/chat/completions", 200, 200, body=CALL),
     Row("POST", "/v1/responses", 200, 200, body={"model": "echo", "input": "Hello there"}),

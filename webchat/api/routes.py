@@ -26,6 +26,7 @@ from webchat.api.keys import KeyRoutes
 from webchat.api.links import Links
 from webchat.api.media import MediaRoutes
 from webchat.api.messages import Messages
+from webchat.api.metrics import MetricRoutes
 from webchat.api.moderation import ModerationRoutes
 from webchat.api.people import People
 from webchat.api.providers import ProviderRoutes
@@ -363,6 +364,10 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
             Row("GET", "/healthz", Health.alive, work=None),
             Row("GET", "/readyz", Health.ready, work=None, answers=HealthState),
         ),
+    ),
+    (
+        MetricRoutes,
+        (Row("GET", "/metrics", MetricRoutes.scrape, work="list", media="text/plain", key="read"),),
     ),
 )
 

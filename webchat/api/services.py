@@ -19,6 +19,7 @@ from webchat.imports.background import Imports
 from webchat.models import Models
 from webchat.moderation.filters import Moderator
 from webchat.moderation.trying_apart import RulesApart
+from webchat.monitoring.monitor import Monitor
 from webchat.prompts.sandbox import Sandbox
 from webchat.sharing import Redeemer
 from webchat.sharing.shares import Shares
@@ -54,7 +55,7 @@ class Services:
     can be restored. pages: of other packages, in the menu. judgement_exports, trainings: what operators begin
     in the console; `None` where there is none. imports: `None` where
     nothing is imported. snapshots: `None` where none are made; ephemeral: whether all chats end with the next
-    restart.
+    restart. monitor: how the server does; `None` where nobody counts.
     """
 
     store: Store
@@ -95,6 +96,7 @@ class Services:
     imports: Imports | None = None
     snapshots: Snapshots | None = None
     ephemeral: bool = False
+    monitor: Monitor | None = None
 
     def base(self, request: Request) -> str:
         """The address to hand out: the configured one, else that of the request."""

@@ -33,6 +33,7 @@ from webchat.settings.model import (
     kind_of,
     origin_of,
 )
+from webchat.settings.monitoring import MonitoringFields
 from webchat.settings.networks import Network, network
 from webchat.settings.people import PeopleFields, with_access
 from webchat.settings.proxied import ProxiedFields
@@ -43,8 +44,8 @@ _TUNNEL = ("127.0.0.0/8", "::1")
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 
 OWN_PATHS = frozenset(
-    {"api", "assets", "gradio_api", "healthz", "operator", "pages", "readyz", "s", "sign-in", "static", "t"}
-    | {"v1"}
+    {"api", "assets", "gradio_api", "healthz", "metrics", "operator", "pages", "readyz", "s", "sign-in"}
+    | {"static", "t", "v1"}
 )
 """First segments of the app's own routes; a proxy cannot serve the app under any of them."""
 
@@ -63,7 +64,7 @@ def snapshot_place(value: str | None) -> str | None:
     return str(path)
 
 
-class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
+class Settings(SamplingFields, EngineFields, MonitoringFields, ProxiedFields, PeopleFields):
     """The effective settings of one server. Frozen; `Settings()` holds the defaults and reads nothing.
 
     `webchat.settings.load_settings` builds it from flags, environment and files.
@@ -302,11 +303,8 @@ class Settings(SamplingFields, EngineFields, ProxiedFields, PeopleFields):
     shutdown_grace: Annotated[float, Field(ge=0, le=3600)] = setting(
         10.0, "Seconds running replies have to finish when the server stops.", "a number from 0 to 3600"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = setting(
-        "info", "Minimum severity of log messages."
-    )
 
-    @field_validator("host")
+    @field_validator("host", "metrics_host")
     @classmethod
     def _host_is_name(cls, value: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9._:%\[\]-]+", value):

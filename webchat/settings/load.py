@@ -44,6 +44,7 @@ HONOURED = {
     "DATABASE_URL": "database_url",
     "GRADIO_SERVER_NAME": "host",
     "GRADIO_SERVER_PORT": "port",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "otlp_endpoint",
 }
 """Variables of other programs that are also read, and the setting each one fills."""
 

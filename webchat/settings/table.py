@@ -11,6 +11,7 @@ from webchat.database_url import without_password
 from webchat.settings.engine import EngineFields, SamplingFields
 from webchat.settings.fields import Settings
 from webchat.settings.load import Loaded, is_secret
+from webchat.settings.monitoring import MonitoringFields
 from webchat.settings.people import PeopleFields
 from webchat.settings.proxied import ProxiedFields
 
@@ -25,7 +26,7 @@ def effective(loaded: Loaded) -> Iterator[str]:
 
 def field_order() -> list[str]:
     """The settings in reading order: the server's own, then the engine's, then sampling."""
-    parts = (PeopleFields, ProxiedFields, EngineFields, SamplingFields)
+    parts = (PeopleFields, ProxiedFields, MonitoringFields, EngineFields, SamplingFields)
     inherited = {name for part in parts for name in part.model_fields}
     own = [name for name in Settings.model_fields if name not in inherited]
     at = own.index("embed")
@@ -34,6 +35,7 @@ def field_order() -> list[str]:
         *PeopleFields.model_fields,
         *ProxiedFields.model_fields,
         *own[at:],
+        *MonitoringFields.model_fields,
         *EngineFields.model_fields,
         *SamplingFields.model_fields,
     ]

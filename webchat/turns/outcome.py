@@ -14,9 +14,17 @@ from backends.errors import BackendError
 from backends.types import Finished, Usage
 from webchat.moderation import Blocked, Gate, Prepared
 from webchat.prompts import Rendered
-from webchat.store.records import ConversationSettings, Failure, PathMessage, Provenance, TurnState
+from webchat.store.records import (
+    ConversationSettings,
+    Failure,
+    Message,
+    PathMessage,
+    Provenance,
+    TurnState,
+)
 from webchat.turns.errors import failure_of
 from webchat.turns.journal import Channel
+from webchat.turns.measured import Measured, PartName, parts_of
 from webchat.turns.turn import RunningTurn
 
 log = logging.getLogger(__name__)
@@ -44,13 +52,16 @@ LINK_PAUSED = Failure(
 
 @dataclass(slots=True)
 class Run:
-    """What is learned while a reply is made. Times are from `time.monotonic`."""
+    """What is learned while a reply is made. Times are from `time.monotonic`. marks: when each part of it
+    ended; last: its last piece."""
 
     channel: Channel
     provenance: Provenance
     began: float = field(default_factory=time.monotonic)
     sent: float | None = None
     first: float | None = None
+    last: float = 0.0
+    marks: dict[PartName, float] = field(default_factory=dict)
     reasoned: tuple[float, float] | None = None
     gate: Gate | None = None
     path: Sequence[PathMessage] = ()
@@ -115,6 +126,26 @@ def provenance_of(run: Run) -> Provenance:
         adapter=finished.adapter,
         seed=filled.seed if finished.seed is None else finished.seed,
         details={**run.provenance.details, **finished.details, **_without(run, finished)},
+    )
+
+
+def measured(turn: RunningTurn, run: Run, message: Message, over: float) -> Measured:
+    """A reply whose end was just stored, in numbers. over: when its model was done."""
+    made, caller = provenance_of(run), turn.party.caller
+    return Measured(
+        id=turn.id,
+        model=turn.model,
+        model_id=made.model_id or "",
+        backend=made.backend or "",
+        state=message.state,
+        code="" if message.failure is None else message.failure.code,
+        parts=parts_of(run.began, run.marks, over, time.monotonic()),
+        ended=time.time(),
+        gaps=turn.gaps,
+        input_tokens=made.prompt_tokens,
+        output_tokens=made.completion_tokens,
+        cached_tokens=made.cached_tokens,
+        asked_by="" if caller is None else caller.headers.get("traceparent", ""),
     )
 
 

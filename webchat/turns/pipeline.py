@@ -46,6 +46,7 @@ from webchat.store.records import (
 from webchat.turns.allowance import within
 from webchat.turns.inspecting.inspector import Inspector
 from webchat.turns.journal import Channel, Journal, JournalFailed
+from webchat.turns.measured import Report, current_turn, tell
 from webchat.turns.outcome import (
     UNSTORED,
     Run,
@@ -53,6 +54,7 @@ from webchat.turns.outcome import (
     changes,
     finish_reason,
     made_with,
+    measured,
     outcome,
     provenance_of,
 )
@@ -74,13 +76,15 @@ ENDED_TRIES, ENDED_SECONDS = 8, 0.25
 RELEASE_SECONDS = 3.0
 """Seconds moderators have to check the rest of a reply cut off by a shutdown."""
 
+_PIECES = (TextDelta, ReasoningDelta, ToolCallDelta)
+
 
 class Pipeline:
     """Produces replies. One for all turns; holds no state of any.
 
     cuts: whether the oldest turns of a conversation that is too long for its model are left out; otherwise it
     is refused. inspect: whether to record what each reply's model was sent. routing: a conversation's id as
-    endpoints may know it.
+    endpoints may know it. report: called with each reply that has ended, in numbers.
     """
 
     def __init__(
@@ -95,7 +99,9 @@ class Pipeline:
         cuts: bool = True,
         inspect: bool = True,
         routing: Callable[[str], str] = lambda _: "",
+        report: Report | None = None,
     ) -> None:
+        self._report = report
         self._store = store
         self._models = models
         self._renderer = renderer
@@ -115,6 +121,7 @@ class Pipeline:
 
     async def run(self, turn: RunningTurn) -> None:
         """Produce the reply of a begun turn and store its end, whatever happens. Never raises."""
+        current_turn.set(turn.id)
         channel = self._journal.channel(turn.id, turn.publish, lambda: turn.end("unstored"))
         run = Run(channel, Provenance(model=turn.model))
         work = asyncio.create_task(self._produce(turn, run), name=f"reply {turn.id}")
@@ -130,6 +137,7 @@ class Pipeline:
             work.add_done_callback(_retrieve)
         if run.gate is not None and run.finished is None:
             await _release_rest(turn, run, run.gate)
+        over = time.monotonic()
         state, failure = outcome(turn, run, work)
         if run.kept is not None:
             await asyncio.wait({run.kept}, timeout=KEPT_SECONDS)
@@ -137,17 +145,20 @@ class Pipeline:
         if message.text and run.path and turn.called is None:
             self._paths.keep(run.path, message)
         turn.done(message)
+        tell(self._report, measured(turn, run, message, over))
         self._learn(turn, run, message)
 
     async def _produce(self, turn: RunningTurn, run: Run) -> None:
         """Stream the reply into the journal. Raises `BackendError`, `Blocked` for the request, and
         whatever goes wrong."""
         async with self._models.use(turn.model, turn.loading) as backend:
+            run.marks["load"] = time.monotonic()
             await self._stream(turn, run, backend)
 
     async def _stream(self, turn: RunningTurn, run: Run, backend: Backend) -> None:
         run.path = await self._paths.to(turn.owner, turn.begun)
         run.rendered = await self._fitted(turn, run, backend)
+        run.marks["prompt"] = time.monotonic()
         for _ in range(MOST_CUTS):
             try:
                 return await self._written(turn, run, backend, run.rendered.request)
@@ -168,6 +179,7 @@ class Pipeline:
         turn.reviewing()
         prepared = await self._gates.prepare(self._context(turn), request)
         run.gate = prepared.gate
+        run.marks["moderation"] = time.monotonic()
         run.provenance = as_sent(run.provenance, prepared)
         takes = backend.capabilities
         tokens, told = turn.begun.tokens, "max_tokens" in takes.sampling
@@ -175,7 +187,7 @@ class Pipeline:
         engine, queue = takes.engine or turn.model, self._queue
         waits = queue.background if turn.party.background else queue.slot
         async with waits(engine, takes.slots, turn.owner, turn.in_line):
-            run.sent = time.monotonic()
+            run.sent = run.marks["queue"] = time.monotonic()
             turn.asked()
             # Every backend is an async generator; the protocol only names what readers need.
             inputs = turn.begun.conversation.settings.inputs
@@ -192,6 +204,7 @@ class Pipeline:
                     partial(self._sent, turn, run),
                     partial(self._keep, turn),
                 )
+        run.marks["stream"] = time.monotonic()
         if run.finished is None and prepared.gate.verdict is None:
             raise RuntimeError(f"the backend {backend.kind} ended its stream without Finished")
 
@@ -351,14 +364,17 @@ async def _pump(
     """Read the model's events into the journal, through the gate. The hot path: runs once per token."""
     channel = run.channel
     async for event in events:
+        now = time.monotonic()
         if run.first is None and not isinstance(event, (Sent, Retrying, Usage, Finished)):
-            run.first = time.monotonic()
+            run.first = run.marks["first_token"] = now
             turn.answering()
+        elif isinstance(event, _PIECES):
+            turn.gaps.add(now - run.last)
+        run.last = now
         match event:
             case TextDelta() | ToolCallDelta():
                 _show(channel, await gate.feed(event))
             case ReasoningDelta():
-                now = time.monotonic()
                 run.reasoned = (now if run.reasoned is None else run.reasoned[0], now)
                 _show(channel, await gate.feed(event))
             case TextWasReasoning():

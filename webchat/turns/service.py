@@ -28,6 +28,7 @@ from webchat.turns.events import Done, Gone, News, TurnEvent
 from webchat.turns.following import Follower
 from webchat.turns.gates.review import Review
 from webchat.turns.journal import Journal
+from webchat.turns.measured import Activity, Report
 from webchat.turns.pipeline import Pipeline
 from webchat.turns.places import Most, Party
 from webchat.turns.queue import Queue
@@ -57,8 +58,9 @@ class Turns:
     all together may have running and in line, `None` for any number. message_chars: longest message. titles:
     ask models for titles. cuts: leave out the oldest turns of a conversation that is too long for its model,
     instead of refusing it. inspect: keep what each reply's model was sent. compare_wait: seconds for
-    which a side of a comparison waits for the other one. routing: as of `Pipeline`. Not thread-safe: use it
-    on one event loop, between `open` and `aclose`.
+    which a side of a comparison waits for the other one. routing: as of `Pipeline`. report: called with each
+    reply that has ended, in numbers; it must be quick. Not thread-safe: use it on one event loop, between
+    `open` and `aclose`.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Turns:
         compare_wait: float = 60.0,
         routing: Callable[[str], str] = lambda _: "",
         disk_full: Callable[[], bool] = lambda: False,
+        report: Report | None = None,
     ) -> None:
         self._store = store
         self._models = models
@@ -96,6 +99,7 @@ class Turns:
             cuts=cuts,
             inspect=inspect,
             routing=routing,
+            report=report,
         )
         self._titles = Titles(store, models, gates, queue, self.changed) if titles else None
         self._turns: dict[str, RunningTurn] = {}
@@ -122,6 +126,19 @@ class Turns:
     def accepting(self) -> bool:
         """Whether `start` accepts requests: from `open` until `aclose`, while this process may write."""
         return self._accepting and self.replica.held and not self.replica.outdated
+
+    def activity(self) -> dict[str, Activity]:
+        """What goes on now, by model."""
+        found: dict[str, Activity] = {}
+        for turn in self._turns.values():
+            if turn.message is None:
+                now = found.setdefault(turn.model, Activity())
+                now.pieces += turn.gaps.count + bool(turn.entries)
+                if turn.status.state == "queued":
+                    now.queued += 1
+                else:
+                    now.running += 1
+        return found
 
     async def open(self) -> list[str]:
         """Mark what an earlier server left running as interrupted, with all its text; then take asks.

@@ -10,10 +10,12 @@ from typing import Literal
 from backends.base import LoadProgress
 from backends.errors import Loading, RateLimited
 from backends.types import Options, Retrying
+from webchat.histogram import Histogram
 from webchat.store.records import BegunTurn, Message
 from webchat.turns.ask import Called
 from webchat.turns.events import Delta, Status, Wait, WaitReason
 from webchat.turns.following import Readable, Reader
+from webchat.turns.measured import GAP_BOUNDS
 from webchat.turns.places import Party
 from webchat.turns.spelled import Spelled
 
@@ -52,6 +54,8 @@ class RunningTurn:
         self.called = called
         self.spelled = None if called is None or called.logprobs is None else Spelled()
         self.entries: list[Delta] = []
+        self.gaps = Histogram(GAP_BOUNDS)
+        """Seconds between the pieces that the model sent."""
         self.status = Status("queued")
         self.message: Message | None = None
         self.ended_by: EndedBy | None = None
