@@ -22,6 +22,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope --no
 INSTALLED_RUN := $(VENV)/.installed-run
 INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_BROWSER := $(VENV)/.installed-browser
+INSTALLED_VALIDATORS := $(VENV)/.installed-validators
 INSTALLED_NODE := node_modules/.package-lock.json
 NODE := PATH="$(abspath $(BIN)):$$PATH"
 
@@ -65,7 +66,7 @@ format: $(INSTALLED_TEST)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test-slow: $(INSTALLED_TEST) $(INSTALLED_BROWSER)
+test-slow: $(INSTALLED_TEST) $(INSTALLED_BROWSER) $(INSTALLED_VALIDATORS)
 	$(BIN)/python -m pytest -m slow --timeout=1800 $(PYTEST_ARGS)
 
 bench: $(INSTALLED_TEST) $(INSTALLED_BROWSER)
@@ -113,6 +114,12 @@ $(INSTALLED_TEST): pyproject.toml constraints.txt deploy/locked/test.txt | $(BIN
 	@$(PIP) install --quiet --constraint constraints.txt torch
 	@$(PROJECT)
 	@touch $@ $(INSTALLED_RUN)
+
+# What reads the files in deploy/ as their hosts do; half a gigabyte that only the slow suite needs.
+$(INSTALLED_VALIDATORS): deploy/locked/validators.txt | $(INSTALLED_TEST)
+	@$(BIN)/python -m venv $(VENV)/validators
+	@$(VENV)/validators/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	@touch $@
 
 # Only checks of the page's modules need it.
 $(INSTALLED_NODE): package.json package-lock.json | $(INSTALLED_TEST)

@@ -118,10 +118,11 @@ def caddy(folder: Path, servers: Sequence[str], path: str = "") -> Proxy:
     tls, port = certificate(folder), free_port()
     conf = (FOLDER / "Caddyfile").read_text(encoding="utf-8")
     alone = f"admin off\n\tpersist_config off\n\thttp_port {free_port()}\n\tstorage file_system {folder}"
+    own = f"tls {folder}/cert.pem {folder}/key.pem"
     replaced = {
         "grace_period 5s": f"grace_period 1s\n\t{alone}",
-        "chat.example.com {": f"https://127.0.0.1:{port} {{\n\ttls {folder}/cert.pem {folder}/key.pem\n",
-        "reverse_proxy 127.0.0.1:7860 {\n": f"reverse_proxy {path}/* {' '.join(servers)} {{\n",
+        "{$CHAT_SITE:chat.example.com} {": f"https://127.0.0.1:{port} {{\n\t{own}\n",
+        "reverse_proxy {$CHAT_SERVERS:127.0.0.1:7860} {": f"reverse_proxy {path}/* {' '.join(servers)} {{",
         "transport http {": f"transport http {{\n\t\t\tlocal_address {HERE}",
     }
     for old, new in replaced.items():
