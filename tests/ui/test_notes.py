@@ -17,7 +17,7 @@ from tests.ui.site import Access, running
 from webchat.app import App
 from webchat.sentences import LANGUAGES, Language, locale
 from webchat.store.records import Failure, TurnState
-from webchat.turns.outcome import LINK_ENDED
+from webchat.turns.outcome import LINK_ENDED, LINK_TOKENS_REACHED
 
 HALF = "A rainbow forms when sunlight"
 RULE = Failure("blocked", "This reply was withheld by a rule of this server.", "Reword your question.")
@@ -93,6 +93,13 @@ def reader(
         ("complete", HALF, {"reason": "stop"}, "", []),
         ("complete", "", {"reason": "stop"}, "transcript.empty_reply", ["retry"]),
         ("complete", HALF, {"reason": "length"}, "transcript.length", ["continue"]),
+        (
+            "complete",
+            HALF,
+            {"reason": "length", "failure": LINK_TOKENS_REACHED},
+            "error.link_tokens_reached",
+            [],
+        ),
         ("complete", HALF, {"reason": "content_filter"}, "transcript.filtered", ["retry"]),
         ("stopped", HALF, {}, "transcript.stopped", ["continue"]),
         ("stopped", "", {}, "transcript.stopped", ["retry"]),

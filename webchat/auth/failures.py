@@ -23,8 +23,8 @@ PUBLIC = frozenset((
     "link_busy", "link_conversations", "link_ended", "link_expired", "link_full",
     "link_conversations_each", "link_messages_each", "link_tokens_each", "link_tokens_each_reserved",
     "link_messages", "link_paused", "link_prompt", "link_revoked", "link_tokens",
-    "link_tokens_reserved", "not_found", "nothing_to_replay", "replay_name_taken", "review_taken",
-    "share_too_long", "side_failed", "template_changed",
+    "link_tokens_reached", "link_tokens_reserved", "not_found", "nothing_to_replay", "replay_name_taken",
+    "review_taken", "share_too_long", "side_failed", "template_changed",
     "imports_unfinished", "too_many_keys", "too_many_webhooks", "too_many_shares", "too_many_versions",
 ))  # fmt: skip
 """Codes of failures whose own text is for everyone."""

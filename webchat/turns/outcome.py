@@ -49,11 +49,17 @@ LINK_PAUSED = Failure(
     "What was written is saved. Continue when the link is open again.",
 )
 
+LINK_TOKENS_REACHED = Failure(
+    "link_tokens_reached",
+    "This reply ends here: the link's token limit is reached.",
+    "What was written is saved.",
+)
+
 
 @dataclass(slots=True)
 class Run:
     """What is learned while a reply is made. Times are from `time.monotonic`. marks: when each part of it
-    ended; last: its last piece."""
+    ended; last: its last piece; short: its link leaves it fewer tokens than it may have."""
 
     channel: Channel
     provenance: Provenance
@@ -70,6 +76,7 @@ class Run:
     ids: Sequence[str | None] = ()
     usage: Usage | None = None
     finished: Finished | None = None
+    short: bool = False
 
 
 def as_sent(provenance: Provenance, prepared: Prepared) -> Provenance:
@@ -165,7 +172,8 @@ def outcome(turn: RunningTurn, run: Run, work: asyncio.Task[None]) -> tuple[Turn
     if verdict is not None:
         return "blocked", Failure("blocked", verdict.sentence, verdict.cure, verdict.params)
     if work.done() and not work.cancelled() and error is None:
-        return "complete", None
+        cut = run.short and run.finished is not None and run.finished.reason == "length"
+        return "complete", LINK_TOKENS_REACHED if cut else None
     if turn.ended_by == "unstored":
         return "failed", UNSTORED
     if turn.ended_by == "link_ended":

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import cast
 
-from backends.base import Backend
+from backends.base import Backend, Capabilities
 from backends.errors import ContextTooLong
 from backends.types import (
     Event,
@@ -35,6 +35,7 @@ from webchat.prompts import MOST_CUTS, Fitting, Rendered, Renderer, Scene
 from webchat.prompts.fitting import shorten
 from webchat.store import Store, StoreError
 from webchat.store.records import (
+    LONGEST_REPLY,
     Failure,
     FinishedTurn,
     Message,
@@ -43,7 +44,7 @@ from webchat.store.records import (
     TurnState,
     fold,
 )
-from webchat.turns.allowance import within
+from webchat.turns.allowance import BYTES, MOST_BYTES, MOST_MORE, TokenSizes, within
 from webchat.turns.inspecting.inspector import Inspector
 from webchat.turns.journal import Channel, Journal, JournalFailed
 from webchat.turns.measured import Report, current_turn, tell
@@ -113,6 +114,7 @@ class Pipeline:
         self._cuts = cuts
         self._inspect = inspect
         self._fitting = Fitting()
+        self._sizes = TokenSizes()
         self._inspector = Inspector(store)
 
     async def aclose(self) -> None:
@@ -184,6 +186,8 @@ class Pipeline:
         takes = backend.capabilities
         tokens, told = turn.begun.tokens, "max_tokens" in takes.sampling
         request = prepared.request if tokens is None or not told else limited(prepared.request, tokens)
+        wanted = prepared.request.sampling.max_tokens or LONGEST_REPLY
+        run.short = tokens is not None and tokens < wanted and turn.party.link is not None
         engine, queue = takes.engine or turn.model, self._queue
         waits = queue.background if turn.party.background else queue.slot
         async with waits(engine, takes.slots, turn.owner, turn.in_line):
@@ -194,7 +198,7 @@ class Pipeline:
             asked = replace(request, trace=self._inspects(turn), caller=turn.party.caller, inputs=inputs)
             asked = replace(asked, routing=self._routing(turn.begun.conversation.id))
             stream = cast(AsyncGenerator[Event, None], backend.stream(asked))
-            bounded = stream if tokens is None else within(stream, tokens, told=told)
+            bounded = stream if tokens is None else self._bounded(stream, tokens, turn.model, takes)
             async with aclosing(stream), aclosing(bounded) as events:
                 await _pump(
                     events,
@@ -207,6 +211,15 @@ class Pipeline:
         run.marks["stream"] = time.monotonic()
         if run.finished is None and prepared.gate.verdict is None:
             raise RuntimeError(f"the backend {backend.kind} ended its stream without Finished")
+
+    def _bounded(
+        self, stream: AsyncGenerator[Event, None], tokens: int, model: str, takes: Capabilities
+    ) -> AsyncGenerator[Event, None]:
+        if "max_tokens" not in takes.sampling:
+            return within(stream, tokens, BYTES)
+        if takes.engine is not None:
+            return within(stream, tokens, MOST_BYTES, MOST_MORE)
+        return within(stream, tokens, self._sizes.of(model))
 
     async def _fitted(self, turn: RunningTurn, run: Run, backend: Backend) -> Rendered:
         """The request, with as much of the conversation as the context window holds."""
@@ -224,6 +237,9 @@ class Pipeline:
             return
         self._fitting.began(_key(turn), run.rendered.first_sent)
         if run.usage is not None:
+            new = reply.text.removeprefix(turn.begun.reply.text)
+            new += reply.reasoning.removeprefix(turn.begun.reply.reasoning)
+            self._sizes.learn(turn.model, len(new.encode(errors="replace")), run.usage.completion_tokens)
             # Reasoning is counted with the reply, and not sent back.
             said = reply.text.removeprefix(turn.begun.reply.text)
             told = (said, run.usage.completion_tokens) if run.reasoned is None else ("", 0)
