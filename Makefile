@@ -9,8 +9,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
-# One more than two cores: a test waits now and then for a browser, a server or a clock.
-WORKERS ?= 3
+# For two cores: three tests used half of them, as most wait for a browser, a server or a clock.
+WORKERS ?= 5
 PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -38,6 +38,8 @@ run: $(INSTALLED_RUN)
 js: $(INSTALLED_TEST)
 	$(NODE) node --test --test-force-exit tests/js/*.test.js
 
+# These wait for nothing.
+quick: WORKERS = 3
 quick: js $(INSTALLED_TEST)
 	$(PYTEST) --quick -k "not postgresql" $(PYTEST_ARGS)
 

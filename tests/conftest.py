@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -61,12 +61,22 @@ def pytest_collection() -> Generator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The heavy files first: no worker begins one when the others have nothing left to do. With `CI` set, a
-    test that failed is run once more, and the end of the run names it."""
-    items.sort(key=lambda item: not is_heavy(item.path))
+    """The heavy files first: no worker begins one when the others have nothing left to do. Those of different
+    rooms in turn: while a test of the page waits for its browser, one of an engine computes. With `CI` set,
+    a test that failed is run once more, and the end of the run names it."""
+    places = _places([path for path in dict.fromkeys(item.path for item in items) if is_heavy(path)])
+    items.sort(key=lambda item: places.get(item.path, 1))
     if os.environ.get("CI"):
         for item in items:
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def _places(files: Sequence[Path]) -> dict[Path, float]:
+    """When each file's turn comes, from 0 to less than 1: each room's are spread over all of it."""
+    rooms: dict[Path, list[Path]] = {}
+    for file in files:
+        rooms.setdefault(file.parent, []).append(file)
+    return {file: at / len(room) for room in rooms.values() for at, file in enumerate(room)}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
