@@ -54,6 +54,8 @@ FLEETING = datetime(1970, 1, 2, tzinfo=UTC)
 its reply is written."""
 
 Id = String(36)
+Word = Text().with_variant(Text(collation="C"), "postgresql")
+"""Sorted by its characters' numbers, as in SQLite."""
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 Number = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER is the row id of SQLite
 
@@ -644,6 +646,17 @@ class SearchEntryRow(Base):
     message_id: Mapped[str | None] = mapped_column(Id, ForeignKey("messages.id"), unique=True)
     parts: Mapped[int] = mapped_column(Integer, server_default="0")
     owed: Mapped[int | None] = mapped_column(Integer)
+
+
+class NameWordRow(Base):
+    """What people and links are called, word by word (`search.names`)."""
+
+    __tablename__ = "name_words"
+    __table_args__ = (Index("ix_name_words_word", "kind", "word", "about_id"),)
+
+    about_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    word: Mapped[str] = mapped_column(Word, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8))
 
 
 class PromptTemplateRow(Base):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
 
 from webchat.store.cursors import read_id
 from webchat.store.database.codec import clean, new_id, now
@@ -13,6 +14,8 @@ from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import LastOperator, NotFound, PersonExists
 from webchat.store.people_records import PASSWORD_ISSUER, Person
 from webchat.store.records import OwnerKind, Page
+from webchat.store.search.names import find_named, named, put_name
+from webchat.store.search.words import query_terms
 
 
 class PeopleVerbs(Database):
@@ -35,7 +38,7 @@ class PeopleVerbs(Database):
         if owner_id is None:
             raise PersonExists(subject)
         _change(connection, owner_id, email=_clean(email))
-        return _person(connection, PersonRow.owner_id == owner_id)
+        return _called(connection, owner_id)
 
     @writes
     def enter_person(
@@ -50,16 +53,20 @@ class PeopleVerbs(Database):
         """The person a provider vouches for, created on first sight. Updates name and email, and whether they
         operate unless `None`. Somebody disabled is returned unchanged."""
         known = _known_as(issuer, subject)
+        known_as: Sequence[str | None] = ()
         if connection.scalar(select(PersonRow.owner_id).where(known)) is None:
             self._add(connection, issuer, subject, name, bool(operates))
-        person = _person(connection, known)
+            person = _person(connection, known)
+        else:
+            person = _person(connection, known)
+            known_as = _said(person)
         if person.disabled_at is not None:
             return person
         _change(connection, person.owner_id, email=_clean(email))
         _change_owner(connection, person.owner_id, name=clean(name))
         if operates is not None:
             _change_owner(connection, person.owner_id, kind=_kind(operates))
-        return _person(connection, PersonRow.owner_id == person.owner_id)
+        return _called(connection, person.owner_id, known_as)
 
     def _add(
         self,
@@ -104,18 +111,21 @@ class PeopleVerbs(Database):
     def search_people(
         self, connection: Connection, text: str, limit: int, cursor: str | None = None
     ) -> Page[Person]:
-        """Those with the text in their user name, name or email, the newest first; all if it is empty. Raises
-        BadCursor."""
-        wanted = clean(text.lower())
-        said = (PersonRow.subject, OwnerRow.name, PersonRow.email)
-        found = or_(*(func.lower(column).contains(wanted, autoescape=True) for column in said))
+        """Those with all words of the text in their user name, name or email, alike (`likeness.fold`), the
+        newest first; all if it is empty. Raises BadCursor."""
         # Ids rise with time, so pages are read along the key.
-        query = _query().order_by(PersonRow.owner_id.desc()).limit(limit + 1)
-        if text:
-            query = query.where(found)
-        if cursor is not None:
-            query = query.where(PersonRow.owner_id < read_id(cursor))
-        people = tuple(_load(row) for row in connection.execute(query))
+        query = _query().order_by(PersonRow.owner_id.desc())
+        before = None if cursor is None else read_id(cursor)
+
+        def load(ids: Sequence[str]) -> list[tuple[str, Person]]:
+            people = [_load(row) for row in connection.execute(query.where(PersonRow.owner_id.in_(ids)))]
+            return [(named(_said(person)), person) for person in people]
+
+        if terms := query_terms(text):
+            people = tuple(find_named(connection, "person", terms, before, limit + 1, load))
+        else:
+            older = query if before is None else query.where(PersonRow.owner_id < before)
+            people = tuple(_load(row) for row in connection.execute(older.limit(limit + 1)))
         return Page(people[:limit], people[limit - 1].owner_id if len(people) > limit else None)
 
     @reads
@@ -168,7 +178,7 @@ class PeopleVerbs(Database):
         """Change the name shown. Raises NotFound."""
         _person(connection, PersonRow.owner_id == owner_id)
         _change_owner(connection, owner_id, name=clean(name))
-        return _person(connection, PersonRow.owner_id == owner_id)
+        return _called(connection, owner_id)
 
     @writes
     def set_disabled(
@@ -222,6 +232,19 @@ def _kind(operates: bool) -> OwnerKind:
 
 def _clean(text: str | None) -> str | None:
     return None if text is None else clean(text)
+
+
+def _said(person: Person) -> Sequence[str | None]:
+    """What a person is called."""
+    return person.subject, person.name, person.email
+
+
+def _called(connection: Connection, owner_id: str, before: Sequence[str | None] = ()) -> Person:
+    """A person whose name or email was written, with its words in the index. before: what was there."""
+    person = _person(connection, PersonRow.owner_id == owner_id)
+    if tuple(before) != tuple(_said(person)):
+        put_name(connection, "person", owner_id, _said(person))
+    return person
 
 
 def _known_as(issuer: str, subject: str) -> ColumnElement[bool]:

@@ -23,6 +23,7 @@ from webchat.store.judgements.stored_reviews import remove_reviews
 from webchat.store.people.keys import forget_keys
 from webchat.store.people.people import PeopleVerbs
 from webchat.store.records import Deletion
+from webchat.store.search.names import forget_name
 from webchat.store.upkeep.purge import PurgeVerbs
 from webchat.store.upkeep.slicing import SLICE_ROWS, slices_of
 from webchat.store.verbs.trash import TrashVerbs
@@ -84,6 +85,7 @@ class RemovalVerbs(PeopleVerbs, PurgeVerbs, TrashVerbs):
         for imports in (ImportRow, ImportSourceRow):
             connection.execute(delete(imports).where(imports.owner_id == owner))
         connection.execute(delete(PersonRow).where(PersonRow.owner_id == owner))
+        forget_name(connection, owner)
         running = (ReplayRunRow.owner_id == owner, ReplayRunRow.state == "open")
         connection.execute(update(ReplayRunRow).where(*running).values(state="cancelled"))
         # Nobody's any more, until a purge finds it empty: no cookie ever named the id of a person.

@@ -47,6 +47,8 @@ from webchat.store.errors import (
 )
 from webchat.store.link_records import NO_TERMS, Link, LinkLeft, LinkLimits, LinkTerms, LinkUse, ListedLink
 from webchat.store.records import LONGEST_REPLY, Page
+from webchat.store.search.names import find_named, put_name
+from webchat.store.search.words import query_terms
 from webchat.store.verbs.settling import Taken, settled_early
 
 Counted = TypeVar("Counted", Link, LinkUse)
@@ -81,6 +83,7 @@ class LinkVerbs(Database):
                 terms=dump_terms(replace(terms, consent_version=version)),
             )
         )
+        put_name(connection, "link", link_id, [clean(name)])
         return _link(connection, LinkRow.id == link_id)
 
     @reads
@@ -92,14 +95,19 @@ class LinkVerbs(Database):
     def listed_links(
         self, connection: Connection, *, text: str = "", cursor: str | None = None, limit: int = 40
     ) -> Page[ListedLink]:
-        """The same in pages, with what happens on each. text: only those with it in their name. Raises
-        BadCursor."""
-        query = _NEWEST_FIRST.limit(limit + 1)
-        if text:
-            query = query.where(func.lower(LinkRow.name).contains(clean(text.lower()), autoescape=True))
-        if cursor is not None:
-            query = query.where(LinkRow.id < read_id(cursor))
-        links = [load_link(row) for row in connection.execute(query)]
+        """The same in pages, with what happens on each. text: only those with all its words in their name,
+        alike (`likeness.fold`). Raises BadCursor."""
+        before = None if cursor is None else read_id(cursor)
+
+        def load(ids: Sequence[str]) -> list[tuple[str, Link]]:
+            rows = connection.execute(_NEWEST_FIRST.where(LinkRow.id.in_(ids)))
+            return [(row.name, load_link(row)) for row in rows]
+
+        if terms := query_terms(text):
+            links = find_named(connection, "link", terms, before, limit + 1, load)
+        else:
+            query = _NEWEST_FIRST if before is None else _NEWEST_FIRST.where(LinkRow.id < before)
+            links = [load_link(row) for row in connection.execute(query.limit(limit + 1))]
         items = tuple(_listed(connection, links[:limit]))
         last = items[-1].link if len(links) > limit else None
         return Page(items, None if last is None else last.id)
@@ -138,6 +146,7 @@ class LinkVerbs(Database):
         values: dict[str, Any] = {}
         if name is not None:
             values["name"] = clean(name)
+            put_name(connection, "link", link_id, [clean(name)])
         if expires_at != "same":
             values["expires_at"] = expires_at
         if paused is not None and paused != (link.paused_at is not None):
