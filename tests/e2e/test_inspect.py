@@ -22,13 +22,14 @@ pytest.importorskip("xllamacpp")
 
 KEY = "sk-of-nobody-1234567890"
 
-LONG = "This is padding to make it longer, so do not mind it. " * 12
+WINDOW = 320
+LONG = "This is padding to make it longer, so do not mind it. " * 6
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def demo(demo_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppProcess]:
     """The demo model, with room for few words."""
-    flags = ("--model", str(demo_gguf), "--context-length", "600", "--max-tokens", "8", "--no-titles")
+    flags = ("--model", str(demo_gguf), "--context-length", str(WINDOW), "--max-tokens", "8", "--no-titles")
     async with AppProcess(tmp_path_factory.mktemp("demo"), *flags, preloaded=True) as app:
         yield app
 
@@ -54,7 +55,7 @@ async def test_the_window_fills_is_cut_and_the_page_says_where(demo: AppProcess,
         await chat.state("complete")
         reply = (await chat.thread())[-1]
         used = reply["prompt_tokens"] + reply["completion_tokens"]
-        await expect(meter).to_have_attribute("aria-label", re.compile(f"^{used} of 600 tokens"))
+        await expect(meter).to_have_attribute("aria-label", re.compile(f"^{used} of {WINDOW} tokens"))
         if reply["first_sent"] is None:
             await expect(mark).to_have_count(0)
             continue

@@ -199,6 +199,8 @@ NOT_OF_AN_OWNER = {
     "list_tester_chats",
     "search_tester_chats",
     "read_tester_chat",
+    "tester_media",
+    "link_names",
     "note_tester_chat",
     "looks",
     "log_look",

@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from backends.types import Media
 from tests.store.talk import Talk
 from webchat.store import NotFound, Store
 from webchat.store.link_records import Link, LinkTerms
 from webchat.store.testers import verbs
 
+PICTURE = Media("a" * 16, "image/png", b"PNG")
 CONSENT = "We read what you write."
 
 
@@ -99,6 +101,33 @@ def test_what_a_tester_deleted_is_gone(store: Store, operator: str, link: Link, 
     assert not store.search_tester_chats(operator, link.id, "regretted").items
     with pytest.raises(NotFound):
         store.read_tester_chat(operator, begun.conversation.id)
+
+
+def drawn(store: Store, who: Talk) -> str:
+    """The chat of a reply with a picture."""
+    begun = who.begin("draw it")
+    store.keep_media(begun.reply.id, PICTURE)
+    who.finish(begun.reply.id, f"![p](data:image/png;size=3;id={PICTURE.name},)")
+    return begun.conversation.id
+
+
+def test_pictures_are_shown_as_the_words_around_them(
+    store: Store, operator: str, link: Link, tester: Talk, stranger: Talk
+) -> None:
+    chat = drawn(store, tester)
+    assert store.tester_media(operator, chat, PICTURE.name) == PICTURE
+    assert [look.conversation_id for look in store.looks().items] == [chat]
+    for who, where in ((stranger.owner, chat), (operator, drawn(store, stranger))):
+        with pytest.raises(NotFound):
+            store.tester_media(who, where, PICTURE.name)
+    reply = store.read_tester_chat(operator, chat).messages.items[-1].id
+    store.delete_messages(tester.owner, reply)
+    with pytest.raises(NotFound):
+        store.tester_media(operator, chat, PICTURE.name)
+    store.restore_messages(tester.owner, reply)
+    store.change_link(link.id, terms=lambda terms: replace(terms, consent="Another sentence."))
+    with pytest.raises(NotFound):
+        store.tester_media(operator, chat, PICTURE.name)
 
 
 def test_only_operators_look(store: Store, link: Link, tester: Talk, stranger: Talk) -> None:

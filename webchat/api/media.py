@@ -13,9 +13,12 @@ from starlette.responses import Response
 
 from backends.types import SURE_MEDIA, Media
 from webchat.api.filenames import disposition
-from webchat.api.reading import Caller, PathId
+from webchat.api.reading import Caller, Operator, PathId
 from webchat.api.services import Services
 
+TESTERS_MEDIA = "/api/testers/{id}/media/{name}"
+"""Where operators find what a conversation of a tester, the id, shows."""
+MediaName = Annotated[str, Path(pattern="^[a-p]{16}$")]
 _RANGE = re.compile(r"bytes=([0-9]{1,12})-([0-9]{0,12})")
 
 
@@ -23,12 +26,16 @@ class MediaRoutes:
     def __init__(self, services: Services) -> None:
         self._store = services.store
 
-    async def get(
-        self, owner: Caller, id: PathId, name: Annotated[str, Path(pattern="^[a-p]{16}$")], request: Request
-    ) -> Response:
+    async def get(self, owner: Caller, id: PathId, name: MediaName, request: Request) -> Response:
         """A picture or sound of a message. Its name is derived from the data, so browsers may cache it."""
         media = await self._store.call(self._store.media, owner.id, id, name)
         return media_answer(media, request.headers.get("range", ""), "private, max-age=31536000, immutable")
+
+    async def of_tester(self, operator: Operator, id: PathId, name: MediaName, request: Request) -> Response:
+        """A picture or sound in a tester's conversation, for as long as its tester agrees that operators read
+        it."""
+        media = await self._store.call(self._store.tester_media, operator.id, id, name)
+        return media_answer(media, request.headers.get("range", ""), "private, no-store")
 
 
 def media_answer(media: Media, asked: str, cached: str) -> Response:

@@ -24,7 +24,7 @@ from webchat.api.inspect import Inspect
 from webchat.api.judgements import Judgements
 from webchat.api.keys import KeyRoutes
 from webchat.api.links import Links
-from webchat.api.media import MediaRoutes
+from webchat.api.media import TESTERS_MEDIA, MediaRoutes
 from webchat.api.messages import Messages
 from webchat.api.metrics import MetricRoutes
 from webchat.api.moderation import ModerationRoutes
@@ -249,6 +249,7 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
                 media="application/octet-stream",
                 key="read",
             ),
+            Row("GET", TESTERS_MEDIA, MediaRoutes.of_tester, media="application/octet-stream"),
         ),
     ),
     (

@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 import gradio as gr
 
 from webchat.api import Services
+from webchat.api.media import TESTERS_MEDIA
 from webchat.console.asking import QUIET, Caller, handler, selecting, tell
 from webchat.console.labels import Labels
 from webchat.console.paging import FIRST, Pager, Place, shown
@@ -41,13 +42,15 @@ class Testers:
         self._store = services.store
         self._drawn = _Drawn(services)
 
-    async def links(self, caller: Caller, chosen: object) -> Any:
-        """The choice of a link: those whose testers agreed to be read, the newest first."""
-        page = await self._store.call(self._store.listed_links, limit=MOST_LINKS)
+    async def links(self, caller: Caller, chosen: object, wanted: object) -> list[Any]:
+        """The choice of a link: those whose testers agreed to be read, the newest first. And the box that
+        finds others by name, where there are more than the choice holds."""
+        name = _line(wanted, _MOST_SEARCHED)
+        page = await self._store.call(self._store.listed_links, text=name, limit=MOST_LINKS)
         choices = [(listed.link.name, listed.link.id) for listed in page.items if listed.link.terms.consent]
         ids = [id for _, id in choices]
         value = chosen if chosen in ids else next(iter(ids), None)
-        return gr.Dropdown(choices=choices, value=value)
+        return [gr.Dropdown(choices=choices, value=value), gr.Textbox(visible=bool(name or page.next))]
 
     async def show(
         self, caller: Caller, link: object, text: object, tag: object, place: Place = FIRST
@@ -168,8 +171,7 @@ class Testers:
         """A page of the log, the place of the next, and the button for it."""
         after = cursor if _is_id(cursor) else None
         looks = await self._store.call(self._store.looks, cursor=after, limit=MOST_LOOKS)
-        links = await self._store.call(self._store.listed_links, limit=MOST_LINKS)
-        names = {listed.link.id: listed.link.name for listed in links.items}
+        names = await self._store.call(self._store.link_names, list({look.link_id for look in looks.items}))
         headers = [caller.t(f"console.testers.log.{name}") for name in LOG_COLUMNS]
         rows = [self._look(caller, look, names) for look in looks.items]
         return gr.Dataframe(rows, headers=headers), looks.next, gr.Button(visible=looks.next is not None)
@@ -225,6 +227,12 @@ def create_testers(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Lab
     """The tab's components and what they do."""
     testers = Testers(services)
     with gr.Row(elem_classes=["wc-bar"]):
+        find = gr.Textbox(
+            label=label("console.testers.find"),
+            max_length=_MOST_SEARCHED,
+            visible=False,
+            elem_id="wc-testers-find",
+        )
         link = gr.Dropdown(choices=[], label=label("console.testers.link"), elem_id="wc-testers-link")
         search = gr.Textbox(
             label=label("console.testers.search"), max_length=_MOST_SEARCHED, elem_id="wc-testers-search"
@@ -274,7 +282,8 @@ def create_testers(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Lab
     wanted: list[Any] = [link, search, tag]
     again: Any = {"inputs": [*wanted, pager.place], **listed}
     first, links = handler("operator", testers.first), handler("operator", testers.links)
-    gr.on([page.load, refresh.click], links, link, link, **QUIET).success(first, wanted, **listed)
+    chosen_link: Any = {"inputs": [link, find], "outputs": [link, find], **QUIET}
+    gr.on([page.load, refresh.click, find.submit], links, **chosen_link).success(first, wanted, **listed)
     gr.on([link.input, search.submit, tag.submit], first, wanted, **listed)
     pager.older.click(handler("operator", testers.older_chats), **again)
     pager.newer.click(handler("operator", testers.newer_chats), **again)
@@ -309,7 +318,8 @@ class _Drawn:
     async def markdown(self, caller: Caller, message: Message, text: str) -> str:
         key = (message.id, caller.language, text)
         if key not in self._kept:
-            html = await self._rendering.text(text, caller.language, f"{message.id}-")
+            media = f"..{TESTERS_MEDIA.format(id=message.conversation_id, name='')}"
+            html = await self._rendering.text(text, caller.language, f"{message.id}-", media)
             self._kept[key] = f'<div class="wc-md" dir="auto">{html}</div>'
             if len(self._kept) > _MOST_DRAWN:
                 self._kept.popitem(last=False)

@@ -85,11 +85,12 @@ class Rendering:
             rendered.readers -= 1
             self._left(key, rendered)
 
-    async def text(self, text: str, language: Language, prefix: str) -> str:
-        """A reply as HTML, whose pictures and sounds are only named. prefix: of ids, unique on the page."""
+    async def text(self, text: str, language: Language, prefix: str, media: str | None = None) -> str:
+        """A reply as HTML. prefix: of ids, unique on the page. media: the relative address of its pictures
+        and sounds, which are only named without."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._threads, share_page.reply, text, locale(language), None, prefix
+            self._threads, share_page.reply, text, locale(language), media, prefix
         )
 
     def forget(self, share_id: str) -> None:

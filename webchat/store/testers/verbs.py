@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from backends.types import Media
 from webchat.store.cursors import place, read_number, read_place
 from webchat.store.database.codec import clean, now
 from webchat.store.database.tables import (
@@ -33,6 +34,7 @@ from webchat.store.database.tables import (
     ConversationRow,
     LinkRow,
     LookRow,
+    MessageRow,
     OwnerRow,
     TesterNoteRow,
 )
@@ -42,6 +44,7 @@ from webchat.store.errors import NotFound
 from webchat.store.records import Found, Message, Page
 from webchat.store.search.verbs import search_of
 from webchat.store.tester_records import Look, LookAction, ReadChat, TesterChat
+from webchat.store.verbs.media import media_in
 from webchat.store.verbs.messages import thread_of
 from webchat.store.verbs.tree import conversations_query
 
@@ -120,6 +123,17 @@ class TesterVerbs(Database):
         chat, owner = self._tester_chat(conversation_id)
         self._log_look(operator, "read", chat.link_id, conversation_id)
         return ReadChat(chat, self._thread(owner, conversation_id, before, limit))
+
+    @long
+    def tester_media(self, operator: str, conversation_id: str, name: str) -> Media:
+        """A picture or sound that messages of a tester's conversation name. Raises NotFound."""
+        chat, _ = self._tester_chat(conversation_id)
+        self._log_look(operator, "read", chat.link_id, conversation_id)
+        return self._media(conversation_id, name)
+
+    @reads
+    def _media(self, connection: Connection, conversation_id: str, name: str) -> Media:
+        return media_in(connection, conversation_id, name, MessageRow.deleted_at.is_(None))
 
     @reads
     def _thread(

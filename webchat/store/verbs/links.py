@@ -113,6 +113,12 @@ class LinkVerbs(Database):
         return Page(items, None if last is None else last.id)
 
     @reads
+    def link_names(self, connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+        """What these links are called, by id; one that does not exist is left out."""
+        rows = connection.execute(select(LinkRow.id, LinkRow.name).where(LinkRow.id.in_(ids)))
+        return {row.id: row.name for row in rows}
+
+    @reads
     def listed_link(self, connection: Connection, link_id: str) -> ListedLink:
         """Raises NotFound."""
         return _listed(connection, [_link(connection, LinkRow.id == link_id)])[0]

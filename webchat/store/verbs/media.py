@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, select
 
 from backends.types import Media
 from webchat.store.database.tables import MediaRow, MessageRow, TurnRow
@@ -52,17 +52,22 @@ class MediaVerbs(Database):
     def media(self, connection: Connection, owner: str, message_id: str, name: str) -> Media:
         """The media a message names, whichever message of its conversation brought them. Raises NotFound."""
         row = own_message(connection, owner, message_id)
-        parts = connection.execute(
-            select(MediaRow.message_id, MediaRow.media_type, MediaRow.data)
-            .join(MessageRow, MessageRow.id == MediaRow.message_id)
-            .where(MediaRow.name == name, MessageRow.conversation_id == row.conversation_id)
-            .order_by(MediaRow.message_id, MediaRow.part)
-        ).all()
-        if not parts:
-            raise NotFound("media")
-        first = parts[0]
-        same = [part.data for part in parts if part.message_id == first.message_id]
-        return Media(name, first.media_type, b"".join(same))
+        return media_in(connection, row.conversation_id, name)
+
+
+def media_in(connection: Connection, conversation_id: str, name: str, *of: ColumnElement[bool]) -> Media:
+    """Media that messages of a conversation name. of: which messages may have brought it. Raises NotFound."""
+    parts = connection.execute(
+        select(MediaRow.message_id, MediaRow.media_type, MediaRow.data)
+        .join(MessageRow, MessageRow.id == MediaRow.message_id)
+        .where(MediaRow.name == name, MessageRow.conversation_id == conversation_id, *of)
+        .order_by(MediaRow.message_id, MediaRow.part)
+    ).all()
+    if not parts:
+        raise NotFound("media")
+    first = parts[0]
+    same = [part.data for part in parts if part.message_id == first.message_id]
+    return Media(name, first.media_type, b"".join(same))
 
 
 def drop_unnamed(connection: Connection, message_id: str, texts: Sequence[str]) -> None:
