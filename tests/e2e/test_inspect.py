@@ -192,8 +192,17 @@ async def test_an_operator_changes_a_chat_template_and_goes_back(
         await page.keyboard.press("Backspace")
     await expect(preview).to_have_value(re.compile("^Read this first"))
     await expect(problem).to_be_hidden()
+    unsaved = page.locator("#wc-chat-template-unsaved")
+    await expect(unsaved).to_be_visible()
+    async with page.expect_event("dialog") as asked:
+        await page.evaluate("() => void setTimeout(() => location.reload())")
+    dialog = await asked.value
+    assert dialog.type == "beforeunload"
+    await dialog.dismiss()
+    await expect(preview).to_have_value(re.compile("^Read this first"))
     await page.locator("#wc-chat-template-save").click()
     await expect(source).to_contain_text("In use: version 1")
+    await expect(unsaved).to_have_count(0)
 
     await page.goto(demo.url)
     await chat.ready()

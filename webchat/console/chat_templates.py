@@ -99,6 +99,14 @@ class Editor:
             gr.Textbox(made.text, label=_preview_label(caller, made)),
         ]
 
+    async def differs(self, caller: Caller, name: object, text: object) -> Any:
+        """Whether leaving loses what is in the editor. The page's own module asks before that, as long as
+        this is shown."""
+        if not name:
+            return gr.Markdown(visible=False)
+        kept = await self._templates.look(caller.owner, find_model(self._models, caller, name).name)
+        return gr.Markdown(visible=_text(caller, text) != (kept.text or ""))
+
     async def save(
         self, caller: Caller, name: object, text: object, note: object, based_on: object
     ) -> list[Any]:
@@ -242,6 +250,12 @@ def create_chat_template(services: Services, label: Labels, model: gr.Dropdown) 
             label=label("chattemplate.text"), language="jinja2", interactive=True, lines=8,
             wrap_lines=True, buttons=[], elem_id="wc-chat-template-code",
         )  # fmt: skip
+        unsaved = gr.Markdown(
+            label("chattemplate.unsaved"),
+            visible=False,
+            elem_classes=["wc-note"],
+            elem_id="wc-chat-template-unsaved",
+        )
         problem = gr.Markdown(visible=False, elem_classes=["wc-warning"], elem_id="wc-chat-template-problem")
         note = gr.Textbox(label=label("chattemplate.note"), max_length=_MOST_NOTE, elem_classes=["wc-bar"])
         with gr.Row(elem_classes=["wc-buttons"]):
@@ -276,10 +290,15 @@ def create_chat_template(services: Services, label: Labels, model: gr.Dropdown) 
     model.change(show, model, [card, elsewhere, code, sample, *kept], **QUIET)
     # One at a time: the next is of what is in the editor by then.
     gr.on([code.change, sample.change], trigger_mode="always_last", **made)
+    differs: Any = {
+        "fn": handler("operator", editor.differs), "inputs": [model, code], "outputs": unsaved, **QUIET,
+    }  # fmt: skip
+    code.change(trigger_mode="always_last", **differs)
     outputs = [problem, note, *kept]
-    save.click(handler("operator", editor.save), [model, code, note, based_on], outputs, **QUIET)
+    saved = save.click(handler("operator", editor.save), [model, code, note, based_on], outputs, **QUIET)
+    saved.success(**differs)
     back = handler("operator", editor.own)
-    own.click(back, [model, code, note, based_on], [*outputs, code], **QUIET)
+    own.click(back, [model, code, note, based_on], [*outputs, code], **QUIET).success(**differs)
     compare = handler("operator", editor.compare)
     version.change(compare, [model, version, code], [difference, restore], **QUIET)
     again = handler("operator", editor.restore)
