@@ -66,7 +66,7 @@ def find_named(
     return found
 
 
-def candidates(kind: NameKind, terms: Sequence[Term], before: str | None = None) -> Select[tuple[str]]:
+def candidates(kind: NameKind, terms: Sequence[Term], before: str | None = None) -> Select[str]:
     """Ids of those that have every word of the terms. The terms must still be looked for in the text."""
     (first, *others) = query_words(terms) or [(terms[0].words[0], True)]
     row = NameWordRow

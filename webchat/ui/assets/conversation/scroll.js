@@ -11,6 +11,7 @@ export class EndKeeper {
   #last = 0;
   #touching = false;
   #follows = true;
+  #leaving = false; // the reader has turned away from the end, and not come back yet
   atEnd = true;
 
   /** @param {HTMLElement} scroller @param {HTMLElement} content @param {(atEnd: boolean) => void} onChange */
@@ -84,24 +85,30 @@ export class EndKeeper {
 
   #follow() {
     if (!this.#follows) return;
-    if (this.atEnd && !this.#touching) this.#scroller.scrollTop = this.#scroller.scrollHeight;
-    else this.#onChange(this.atEnd);
+    if (this.atEnd && !this.#touching) {
+      this.#scroller.scrollTop = this.#scroller.scrollHeight;
+      this.#last = this.#scroller.scrollTop; // told of later, when the reader may have turned away
+    } else this.#onChange(this.atEnd);
   }
 
   #onScroll() {
     const { scrollTop } = this.#scroller;
     // Only a move up by the reader lets go; content that shrinks or grows moves nobody away.
-    if (!this.#follows || this.distance < NEAR) this.#set(true);
+    const back = scrollTop > this.#last || !this.#leaving;
+    if (!this.#follows || (this.distance < NEAR && back)) this.#set(true);
     else if (scrollTop < this.#last - 2 && this.#content.isConnected) this.#set(false);
     this.#last = scrollTop;
   }
 
   #leave() {
-    if (this.#follows && this.#scroller.scrollHeight > this.#scroller.clientHeight) this.#set(false);
+    if (!this.#follows || this.#scroller.scrollHeight <= this.#scroller.clientHeight) return;
+    this.#leaving = true;
+    this.#set(false);
   }
 
   /** @param {boolean} atEnd */
   #set(atEnd) {
+    if (atEnd) this.#leaving = false;
     if (this.atEnd === atEnd) return;
     this.atEnd = atEnd;
     this.#onChange(atEnd);
