@@ -129,10 +129,10 @@ class TesterVerbs(Database):
         """A picture or sound that messages of a tester's conversation name. Raises NotFound."""
         chat, _ = self._tester_chat(conversation_id)
         self._log_look(operator, "read", chat.link_id, conversation_id)
-        return self._media(conversation_id, name)
+        return self._tester_media(conversation_id, name)
 
     @reads
-    def _media(self, connection: Connection, conversation_id: str, name: str) -> Media:
+    def _tester_media(self, connection: Connection, conversation_id: str, name: str) -> Media:
         return media_in(connection, conversation_id, name, MessageRow.deleted_at.is_(None))
 
     @reads
