@@ -40,8 +40,8 @@ _ATTRIBUTES = {
     "munder": {"accentunder"},
     "munderover": {"accent", "accentunder"},
 }  # fmt: skip
-_LINK = re.compile(r"https?:|mailto:|#[A-Za-z0-9-]+\Z|(?:[a-z0-9-]+/)*[a-p]{16}\Z", re.IGNORECASE)
-_MEDIA = re.compile(r"(?:[A-Za-z0-9_-]+/)*[a-p]{16}\Z")
+_LINK = re.compile(r"https?:|mailto:|#[A-Za-z0-9-]+\Z|(?:\.\./)?(?:[a-z0-9-]+/)*[a-p]{16}\Z", re.IGNORECASE)
+_MEDIA = re.compile(r"(?:\.\./)?(?:[A-Za-z0-9_-]+/)*[a-p]{16}\Z")
 
 
 def _own(tag: str, name: str, value: str) -> str | None:
@@ -66,5 +66,5 @@ _cleaner = nh3.Cleaner(
 
 def clean(html: str) -> str:
     """HTML with nothing that runs, loads from elsewhere, or acts as the page's own. Pictures and sounds have
-    relative addresses: of the share itself."""
+    relative addresses: of the share itself, or of what operators read in the console."""
     return _cleaner.clean(html)
