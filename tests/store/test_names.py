@@ -105,6 +105,6 @@ def test_what_was_there_before_the_index_is_found(url: str) -> None:
         with ExitStack() as stack, store.transaction(write=True) as connection:
             config = _config(stack)
             config.attributes["connection"] = connection
-            command.downgrade(config, "0020")
+            command.downgrade(config, "0021")
     with closing(Store.open(url)) as store:
         assert (people(store, "小明"), links(store, "round")) == (["王小明"], ["Round 1"])
