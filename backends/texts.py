@@ -1,8 +1,8 @@
 """Every text of a request, listed and replaced: whoever checks or masks a request misses none of them.
 
-Beside the words of messages these are what programs send along: arguments of earlier calls, tools, formats
-and stop strings. Nothing can be put in the place of names and the keys of schemas: something else refers to
-them. The id of a call is changed wherever it stands.
+Beside the words of messages these are what programs send along: arguments of earlier calls, tools, formats,
+stop strings, and inputs of functions. Nothing can be put in the place of names and the keys of schemas:
+something else refers to them. The id of a call is changed wherever it stands.
 """
 
 from __future__ import annotations
@@ -18,6 +18,15 @@ from backends.types import Message, NamedTool, Part, Request, TextPart, ToolCall
 _ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.", re.DOTALL)
 _REFERRING = ("$ref", "$dynamicRef", "pattern", "type", "format")
 """Of a schema: their values are no words, or name something."""
+
+_LIMITS = (
+    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength",
+    "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains",
+)  # fmt: skip
+"""Of a schema: their values can only be numbers."""
+
+_DIGITS = 6
+"""Shorter numbers identify nobody."""
 
 _CONTENT = "messages[].content"
 _KEPT_ESCAPES = ('\\"', "\\\\")
@@ -92,9 +101,14 @@ def _changed(request: Request, change: _Change) -> Request:
             schema = _schema(schema, "response_format.json_schema.schema", change)
         wanted = replace(wanted, description=description, schema=schema)
     stop = tuple(change(Text(f"stop[{at}]", one)) for at, one in enumerate(request.sampling.stop))
+    inputs = {
+        name: change(Text(f"inputs.{name}", one)) if isinstance(one, str) else one
+        for name, one in request.inputs.items()
+    }
     return replace(
         request,
         messages=messages,
+        inputs=inputs,
         sampling=replace(request.sampling, stop=stop),
         options=replace(options, tools=tuple(tools), response_format=wanted),
     )
@@ -133,12 +147,18 @@ def _schema(value: Any, place: str, change: _Change, fixed: bool = False) -> Any
         changed = {}
         for key, one in value.items():
             change(Text(place, key, fixed=True))
-            names = isinstance(one, str) and key in _REFERRING
+            names = key in (_REFERRING if isinstance(one, str) else _LIMITS)
             changed[key] = _schema(one, f"{place}.{key}", change, names)
         return changed
     if isinstance(value, (list, tuple)):
         return [_schema(one, place, change) for one in value]
-    return change(Text(place, value, fixed=fixed)) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return change(Text(place, value, fixed=fixed))
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or len(written := str(value)) < _DIGITS:
+        return value
+    # A number of somebody's is as private as a text; a placeholder takes its place as one.
+    changed_number = change(Text(place, written, fixed=fixed))
+    return value if changed_number == written else changed_number
 
 
 def _opened(arguments: str) -> str:

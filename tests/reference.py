@@ -141,7 +141,7 @@ def space(name: str) -> str:
 
 
 FILES: Mapping[str, Callable[[], str]] = {
-    "deploy/openapi.json": openapi_json,
+    "webchat/api/openapi.json": openapi_json,
     "webchat/commands/space/pins.json": pins,
     "deploy/space/README.md": partial(space, "README.md"),
     "deploy/space/app.py": partial(space, "app.py"),

@@ -127,3 +127,27 @@ async def test_many_short_reviews_give_others_their_turn(tmp_path: Path) -> None
         await rules.review(Context("prompt"), "word " * 200)
     task.cancel()
     assert turns >= 8
+
+
+def schema_of(request: Request) -> Any:
+    return request.options.tools[0].parameters
+
+
+def test_numbers_of_a_schema_are_masked_and_its_limits_stay() -> None:
+    schema = {"enum": [4111111111111111, 12], "default": 1.5, "maximum": 99, "nullable": True}
+    asked = Request((Message("user", "go"),), options=Options(tools=(Tool("pay", "", schema),)))
+    masked = masked_once(asked, Finder())
+    first, second = schema_of(masked)["enum"]
+    assert "4111" not in str(first)
+    assert (second, schema_of(masked)["default"], schema_of(masked)["maximum"]) == (12, 1.5, 99)
+    assert schema_of(masked)["nullable"] is True
+    limit = replace(asked, options=Options(tools=(Tool("pay", "", {"maximum": 4111111111111111}),)))
+    with pytest.raises(Unchangeable):
+        masked_once(limit, Finder())
+
+
+def test_inputs_of_a_function_are_masked_like_the_rest() -> None:
+    asked = Request((Message("user", "go"),), inputs={"to": "ada@example.org", "count": 3})
+    masked = masked_once(asked, Finder())
+    assert "ada@example.org" not in str(masked.inputs)
+    assert masked.inputs["count"] == 3

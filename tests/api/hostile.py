@@ -345,6 +345,7 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
         reads(f"{M}/events?from=0", "a long message", 8, lambda w, n: talked(w, 2, n * 50_000)),
     ),
     ("GET", "/api/moderation"): (),
+    ("GET", "/api/openapi.json"): (),
     ("POST", "/api/moderation/try"): (
         *texts("POST", "/api/moderation/try", lambda text: {"text": text, "stage": "input"}, TEXT, UNITS),
         *texts(

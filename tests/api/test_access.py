@@ -231,6 +231,7 @@ ROWS = [
     Row("POST", "/sign-in/password", 404, 404, 404, body={"name": "ada", "password": "x"}),
     Row("POST", "/t/redeem", 404, 404, 404, body={"token": "wt1_wrong"}),
     Row("POST", "/t/switch", 404, 404, 404, body={"id": "nobody"}),
+    Row("GET", "/api/openapi.json", 404, operates=200),
     Row("GET", "/healthz", 200, 200, 200),
     Row("GET", "/readyz", 200, 200, 200),
     Row("GET", "/metrics", 404, operates=200),

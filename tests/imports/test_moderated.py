@@ -11,7 +11,8 @@ from tests.imports.samples import chatgpt, openwebui, written
 from webchat.imports.importing import PAUSE_CHARS, WITHHELD
 from webchat.moderation import Context, Decision, Moderation
 from webchat.moderation.rules import read_rules
-from webchat.store.import_records import ImportedConversation, ImportedMessage
+from webchat.store.import_records import ImportedConversation, ImportedMessage, ImportedTurn
+from webchat.store.records import Provenance
 
 RULES = """
 [[moderators]]
@@ -71,3 +72,22 @@ async def test_others_have_their_turn_while_a_long_chat_is_moderated(
     task.cancel()
     assert len(between) == 40
     assert max(between.count(turn) for turn in set(between)) * 1000 <= PAUSE_CHARS
+
+
+def test_what_a_file_says_beside_texts_is_moderated_too(into: Into) -> None:
+    into.gates = Moderation(read_rules(RULES))
+    origin = Provenance(model="m", prompt=({"role": "user", "content": "a cliff"},), details={"cliff": ["x"]})
+    said = (
+        ImportedMessage("a", None, "user", "Hello"),
+        ImportedMessage("b", "a", "assistant", "Hi", turn=ImportedTurn(provenance=origin)),
+    )
+    chat = ImportedConversation("chatgpt", "a", "Title", said, details={"note": {"by": "the map"}, "n": 3})
+    one = importer(into.store, Moderation(read_rules(RULES)))
+    moderated, blocked = asyncio.run(one._moderated(Context("stored", into.owner), chat))
+    turn = moderated.messages[1].turn
+    assert turn is not None
+    assert turn.provenance.prompt == ({"role": "user", "content": WITHHELD},)
+    assert turn.provenance.details == {WITHHELD: ["x"]}
+    assert "map" not in repr(moderated.details)
+    assert moderated.details["n"] == 3
+    assert blocked >= 2

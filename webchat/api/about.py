@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from importlib.resources import files
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from webchat.api.guests import guest_link
-from webchat.api.reading import Caller, QueryText, operator_of
+from webchat.api.reading import Caller, Operator, QueryText, operator_of
 from webchat.api.services import Services
 from webchat.api.wire.models import ModelList, RetryBody
 from webchat.api.wire.people import Limits, Me, MovableChats, Person, Saved, Share
@@ -29,6 +31,12 @@ class About:
         self._services = services
         self._store = services.store
         self._trying: set[asyncio.Task[None]] = set()
+
+    async def openapi(self, operator: Operator) -> Response:
+        """The HTTP API as an OpenAPI document."""
+        found = files("webchat.api").joinpath("openapi.json")
+        text = await asyncio.to_thread(found.read_bytes)
+        return Response(text, 200, {"cache-control": "no-store"}, media_type="application/json")
 
     async def me(self, owner: Caller, request: Request) -> Me:
         """The caller, their permissions, and what the page needs to know about this server."""

@@ -83,6 +83,7 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
             Row("GET", "/api/me", About.me, key="read"),
             Row("GET", "/api/models", About.models, work=None, key="read"),
             Row("POST", "/api/models/retry", About.retry, work=None),
+            Row("GET", "/api/openapi.json", About.openapi, key="read"),
         ),
     ),
     (

@@ -11,9 +11,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from webchat.imports.archives import opened
 from webchat.imports.recognising import Located, Problem, found_in
+from webchat.imports.values import strings_of, with_strings
 from webchat.moderation import Context
 from webchat.store import Store
 from webchat.store.import_records import ImportedConversation, ImportedMessage
@@ -167,10 +169,23 @@ class Importer:
                 blocked += 1
                 return WITHHELD
 
-        async def message(said: ImportedMessage) -> ImportedMessage:
-            return replace(said, text=await text(said.text), reasoning=await text(said.reasoning))
+        async def beside(value: Any) -> Any:
+            """A value of what a file says beside texts; checked as one text, and each only if need be."""
+            strings = list(strings_of(value))
+            if not strings or await text("\n".join(strings)) == "\n".join(strings):
+                return value
+            checked = {one: await text(one) for one in dict.fromkeys(strings)}
+            return with_strings(value, checked)
 
-        settings = one.settings
+        async def message(said: ImportedMessage) -> ImportedMessage:
+            turn = said.turn
+            if turn is not None:
+                origin = turn.provenance
+                prompt, details = await beside(origin.prompt), await beside(origin.details)
+                turn = replace(turn, provenance=replace(origin, prompt=prompt, details=details))
+            return replace(said, text=await text(said.text), reasoning=await text(said.reasoning), turn=turn)
+
+        settings = replace(one.settings, inputs=await beside(one.settings.inputs))
         if settings.system_prompt:
             prompt = await text(settings.system_prompt)
             if prompt != settings.system_prompt:
@@ -181,6 +196,7 @@ class Importer:
             replace(
                 one,
                 title=await text(one.title),
+                details=await beside(one.details),
                 settings=settings,
                 messages=tuple([await message(said) for said in one.messages]),
             ),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -125,5 +125,34 @@ def attached(names: Sequence[str]) -> str:
 
 
 def joined(*parts: str) -> str:
-    """Paragraphs of what is there."""
-    return "\n\n".join(part.strip("\n") for part in parts if part.strip())
+    """Paragraphs of what is there. Empty lines at the beginning and the end stay as they are."""
+    first, *rest = [part for part in parts if part.strip()] or [""]
+    if not rest:
+        return first
+    inside = (part.strip("\n") for part in rest[:-1])
+    return "\n\n".join((first.rstrip("\n"), *inside, rest[-1].lstrip("\n")))
+
+
+def strings_of(value: Any) -> Iterator[str]:
+    """Every text in a JSON value, names of fields included, in order."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            if one:
+                yield one
+        elif isinstance(one, Mapping):
+            waiting.extend(reversed([part for pair in one.items() for part in pair]))
+        elif isinstance(one, list | tuple):
+            waiting.extend(reversed(one))
+
+
+def with_strings(value: Any, texts: Mapping[str, str]) -> Any:
+    """The value with others in the place of these texts. As deep as `entries` lets a value be."""
+    if isinstance(value, str):
+        return texts.get(value, value)
+    if isinstance(value, Mapping):
+        return {texts.get(key, key): with_strings(one, texts) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(with_strings(one, texts) for one in value)
+    return value

@@ -190,16 +190,22 @@ class Asking:
         called = replace(called, path=asked.messages, options=asked.options)
         new = replace(new, settings=replace(settings, sampling=asked.sampling))
         begin = partial(self._store.begin_call, stored=called.stored)
-        begun = await self._stored(party, new, begin, called.path)
+        begun = await self._stored(party, new, begin, called.path, called=called)
         reply = begun.reply
         if reply.continues is None:
             return begun, None, called
         return begun, replace(reply, id=reply.continues, continues=None, state="complete"), called
 
     async def _stored(
-        self, party: Party, new: NewTurn, begins: Callable[..., BegunTurn], *more: object
+        self,
+        party: Party,
+        new: NewTurn,
+        begins: Callable[..., BegunTurn],
+        *more: object,
+        called: Called | None = None,
     ) -> BegunTurn:
-        """Begin a turn by a verb; if asked again, the store finds it by its key. Raises `StoreError`."""
+        """Begin a turn by a verb; if asked again, the store finds it by its key. called: of a call, as
+        reviewed. Raises `StoreError`."""
         begin = partial(self._store.call, begins, party.owner, new, *more)
         for pause in RETRY_SECONDS[: BEGIN_TRIES - 1]:
             try:
@@ -209,13 +215,16 @@ class Asking:
         try:
             return await begin()
         except StoreUnavailable:
-            task = asyncio.create_task(self._settle(party, new.client_key), name="what became of an ask")
+            task = asyncio.create_task(
+                self._settle(party, new.client_key, called), name="what became of an ask"
+            )
             self._settling.add(task)
             task.add_done_callback(self._settling.discard)
             raise
 
-    async def _settle(self, party: Party, client_key: str) -> None:
-        """Run a turn that was begun although its request was rejected, once the store confirms it."""
+    async def _settle(self, party: Party, client_key: str, called: Called | None) -> None:
+        """Run a turn that was begun although its request was rejected, once the store confirms it. A call
+        that is not to be kept is erased: nobody waits for it."""
         tries = 0
         while True:
             await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
@@ -225,8 +234,10 @@ class Asking:
                 if (party.owner, client_key) in self._first:
                     continue
                 begun = await self._store.call(self._store.turn_by_key, party.owner, client_key)
-                if begun is not None:
-                    await self._run(party, client_key, begun)
+                if begun is not None and called is not None and not called.stored:
+                    await self._store.call(self._store.erase_call, party.owner, begun.conversation.id)
+                elif begun is not None:
+                    await self._run(party, client_key, begun, called=called)
                 return
             except NotFound:
                 return

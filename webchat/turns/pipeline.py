@@ -179,6 +179,7 @@ class Pipeline:
     async def _written(self, turn: RunningTurn, run: Run, backend: Backend, request: Request) -> None:
         """One request, reviewed and answered. Moderators read it before a slot is taken."""
         turn.reviewing()
+        request = replace(request, inputs=turn.begun.conversation.settings.inputs)
         prepared = await self._gates.prepare(self._context(turn), request)
         run.gate = prepared.gate
         run.marks["moderation"] = time.monotonic()
@@ -194,8 +195,7 @@ class Pipeline:
             run.sent = run.marks["queue"] = time.monotonic()
             turn.asked()
             # Every backend is an async generator; the protocol only names what readers need.
-            inputs = turn.begun.conversation.settings.inputs
-            asked = replace(request, trace=self._inspects(turn), caller=turn.party.caller, inputs=inputs)
+            asked = replace(request, trace=self._inspects(turn), caller=turn.party.caller)
             asked = replace(asked, routing=self._routing(turn.begun.conversation.id))
             stream = cast(AsyncGenerator[Event, None], backend.stream(asked))
             bounded = stream if tokens is None else self._bounded(stream, tokens, turn.model, takes)

@@ -53,3 +53,35 @@ async def test_a_link_with_a_system_prompt_of_its_own_takes_no_other(site: Site)
         assert refused.status_code == 403
         assert refused.json()["error"]["code"] == "system_prompt_fixed"
     assert [one["id"] for one in (await client.get("/v1/models")).json()["data"]] == ["echo"]
+
+
+async def test_who_speaks_anthropic_is_listed_models_in_that_form(site: Site) -> None:
+    client = site.client(site.visitor(), headers={"anthropic-version": "2023-06-01"})
+    for name in ("one", "two"):
+        content = {"name": name, "system": "Be brief."}
+        assert (await client.post("/api/templates", json={"content": content})).status_code == 201
+    whole = (await client.get("/v1/models")).json()
+    ids = [one["id"] for one in whole["data"]]
+    assert (ids[0], len(ids)) == ("echo", 3)
+    assert (whole["has_more"], whole["first_id"], whole["last_id"]) == (False, ids[0], ids[-1])
+    assert whole["data"][0]["type"] == "model"
+    first = (await client.get("/v1/models?limit=2")).json()
+    assert ([one["id"] for one in first["data"]], first["has_more"]) == (ids[:2], True)
+    rest = (await client.get("/v1/models", params={"after_id": first["last_id"]})).json()
+    assert ([one["id"] for one in rest["data"]], rest["has_more"]) == (ids[2:], False)
+    before = (await client.get("/v1/models", params={"before_id": ids[2], "limit": 1})).json()
+    assert ([one["id"] for one in before["data"]], before["has_more"]) == (ids[1:2], True)
+    assert (await client.get("/v1/models/echo")).json() == whole["data"][0]
+    for query in ("limit=0", "limit=x", "after_id=nothing"):
+        wrong = await client.get(f"/v1/models?{query}")
+        assert (wrong.status_code, wrong.json()["type"]) == (400, "error"), query
+
+
+async def test_errors_below_messages_have_the_form_of_anthropic(site: Site) -> None:
+    client = site.client(site.visitor())
+    for path, kind in (
+        ("/v1/messages/count_tokens", "error"),
+        ("/v1/messages/", "error"),
+        ("/v1/other", None),
+    ):
+        assert (await client.post(path, json={})).json().get("type") == kind, path

@@ -46,7 +46,9 @@ def envelope(status: int, error: dict[str, Any], *, anthropic: bool) -> dict[str
 
 
 def speaks_anthropic(scope: Scope) -> bool:
-    return scope["path"].rstrip("/").endswith("/v1/messages") or "anthropic-version" in Headers(scope=scope)
+    """Whether the client speaks Anthropic's API: by its header, or by a path that only this API has."""
+    below = f"{scope['path'].rstrip('/')}/".partition("/v1/")[2]
+    return below.startswith("messages/") or "anthropic-version" in Headers(scope=scope)
 
 
 class Edge:

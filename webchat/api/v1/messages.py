@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -13,6 +14,7 @@ from webchat.api.errors import ApiError
 from webchat.api.v1.call import Call, refused, split_system
 from webchat.api.v1.chat import MOST_MESSAGES
 from webchat.api.v1.edge import envelope
+from webchat.api.v1.names import ListedName
 from webchat.api.v1.reading import Allows, Loose, check_unsupported, ignored_in, validated
 from webchat.api.v1.replies import CallPiece, Reply
 from webchat.api.v1.sampling import ModelName, Name, Stop, Tokens, TopP, options
@@ -297,3 +299,40 @@ class MessagesWriter:
 
 def _event(kind: str, **fields: Any) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (kind.encode(), orjson.dumps({"type": kind, **fields}))
+
+
+MOST_MODELS = 1000
+
+
+def model(one: ListedName) -> dict[str, Any]:
+    """A name that a call may have for its model."""
+    created = datetime.fromtimestamp(one.created, UTC).isoformat().replace("+00:00", "Z")
+    return {"type": "model", "id": one.id, "display_name": one.id, "created_at": created}
+
+
+def models(listed: Sequence[ListedName], asked: Mapping[str, str]) -> dict[str, Any]:
+    """A page of them. asked: `limit`, and the id after or before which the page is. Raises `ApiError`."""
+    limit = asked.get("limit") or "20"
+    if not (limit.isascii() and limit.isdigit() and len(limit) < 5 and 1 <= int(limit) <= MOST_MODELS):
+        raise refused("limit", f"it has to be a number from 1 to {MOST_MODELS}.")
+    ids = [one.id for one in listed]
+    first, last = 0, len(ids)
+    for name in ("after_id", "before_id"):
+        place = asked.get(name)
+        if not place:
+            continue
+        if place not in ids:
+            raise refused(name, "there is no such model.")
+        if name == "after_id":
+            first = ids.index(place) + 1
+        else:
+            last = ids.index(place)
+    backwards = bool(asked.get("before_id")) and not asked.get("after_id")
+    inside = listed[first:last]
+    page = inside[-int(limit) :] if backwards else inside[: int(limit)]
+    return {
+        "data": [model(one) for one in page],
+        "has_more": len(inside) > len(page),
+        "first_id": page[0].id if page else None,
+        "last_id": page[-1].id if page else None,
+    }

@@ -17,6 +17,7 @@ from webchat.api.reading import owner_of
 from webchat.api.services import Services
 from webchat.api.v1 import chat, messages, moderations, responses
 from webchat.api.v1.call import Call
+from webchat.api.v1.edge import speaks_anthropic
 from webchat.api.v1.names import ListedName, Names
 from webchat.api.v1.reading import parsed
 from webchat.api.v1.replies import Reply
@@ -76,8 +77,10 @@ class V1:
         """Everything that a call may name as its model."""
         owner = owner_of(request)
         await self._models.look(LOOK_SECONDS)
-        found = [_listed(one) for one in await self._names.listed(owner)]
-        return _json({"object": "list", "data": found})
+        listed = await self._names.listed(owner)
+        if speaks_anthropic(request.scope):
+            return _json(messages.models(listed, request.query_params))
+        return _json({"object": "list", "data": [_listed(one) for one in listed]})
 
     async def model(self, request: Request) -> ASGIApp:
         """One of them."""
@@ -85,7 +88,7 @@ class V1:
         wanted = request.path_params["id"]
         for one in await self._names.listed(owner):
             if one.id == wanted:
-                return _json(_listed(one))
+                return _json((messages.model if speaks_anthropic(request.scope) else _listed)(one))
         raise ApiError(404, "model_not_found", f"There is no model named {wanted[:200]!r}.")
 
     async def embeddings(self, request: Request) -> ASGIApp:

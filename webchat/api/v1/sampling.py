@@ -19,6 +19,9 @@ ModelName = Annotated[str, Field(max_length=400)]
 
 _SEEDS = 2**63
 
+MOST_LEVELS = 64
+"""Lists and objects within each other, in a schema: engines and checks walk through all of them."""
+
 
 class Sampled(Loose):
     """Sampling as OpenAI names it, with what vLLM and llama.cpp have beside it."""
@@ -73,6 +76,10 @@ def options(
     wanted: ResponseFormat | None,
 ) -> Options:
     """Raises `ApiError` if they contradict each other."""
+    for tool in tools:
+        _check_depth("tools", tool.parameters)
+    if wanted is not None:
+        _check_depth("response_format", wanted.schema)
     names = [tool.name for tool in tools]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise refused("tools", f"two tools are named {twice!r}.")
@@ -83,6 +90,19 @@ def options(
     if not tools:
         return Options(response_format=wanted)
     return Options(tuple(tools), choice, parallel, wanted)
+
+
+def _check_depth(field: str, schema: Any) -> None:
+    """Raises `ApiError` for a schema that is nested too deeply."""
+    level: list[Any] = [schema]
+    for _ in range(MOST_LEVELS):
+        within = [
+            one.values() if isinstance(one, dict) else one for one in level if isinstance(one, (dict, list))
+        ]
+        level = [one for some in within for one in some]
+        if not level:
+            return
+    raise refused(field, f"a schema is nested more than {MOST_LEVELS} levels deep.")
 
 
 Plain = Literal["auto", "none", "required"]
