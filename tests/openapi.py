@@ -23,6 +23,7 @@ from webchat.api.wire.base import Answer
 from webchat.auth.answers import ErrorAnswer
 
 _JSON = "application/json"
+_NO_TYPES = ("string", "Record<string, unknown>")
 
 
 @cache
@@ -107,7 +108,7 @@ def _answered(operation: dict[str, Any]) -> str:
     """A file, or nothing, is no type."""
     (response,) = (found for status, found in operation["responses"].items() if status != "default")
     named = _schema(response) if _JSON in response.get("content", {}) else ""
-    return "" if named == "string" else named
+    return "" if named in _NO_TYPES else named
 
 
 def _taken(operation: dict[str, Any]) -> str:
@@ -120,7 +121,7 @@ def _answer(responses: dict[str, Any]) -> str:
         return status
     ((media, _),) = responses[status]["content"].items()
     named = _schema(responses[status])
-    known = named != "string"
+    known = named not in _NO_TYPES
     parts = [status, f"`{named}`" if known else "", "" if known and media == _JSON else media]
     return " ".join(filter(None, parts))
 
@@ -140,6 +141,9 @@ def _route(row: Row) -> APIRoute:
     # FastAPI takes the method as it is bound to its handlers; it is never called.
     endpoint = MethodType(row.endpoint, row)
     error: dict[str, Any] = {"description": "The request was not carried out."}
+    responses: dict[int | str, dict[str, Any]] = {"default": error}
+    if known is None and row.media == _JSON and row.status == 200:
+        responses[200] = {"content": {_JSON: {"schema": {"type": "object"}}}}
     if row.media == _JSON:
         error["model"] = ErrorAnswer
     else:
@@ -153,5 +157,5 @@ def _route(row: Row) -> APIRoute:
         response_model=known,
         response_class=Content,
         response_description=inspect.getdoc(known) or "" if known else "",
-        responses={"default": error},
+        responses=responses,
     )

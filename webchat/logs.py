@@ -19,7 +19,9 @@ from webchat.turns.measured import current_turn
 
 _FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)S?$")
-_TALKATIVE = ("alembic", "httpx")
+_TALKATIVE = ("alembic", "httpx", "mcp")
+TELLING = ("sse_starlette",)
+"""They log what is sent to people."""
 
 
 class Redacting(logging.Formatter):
@@ -57,6 +59,8 @@ def set_up(settings: Settings) -> None:
     form = AsJson if settings.log_format == "json" else Redacting
     handler.setFormatter(form(secrets_of(settings, os.environ)))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
+    for telling in TELLING:
+        logging.getLogger(telling).setLevel(logging.WARNING)
     if settings.log_level != "debug":
         for talkative in _TALKATIVE:
             logging.getLogger(talkative).setLevel(logging.WARNING)

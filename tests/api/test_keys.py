@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from webchat.auth.api_keys import keys as keys_room
 from webchat.auth.api_keys import new_key
 from webchat.auth.owners import KEPT_SECONDS
 from webchat.auth.passwords import hash_password
+from webchat.logs import TELLING
 from webchat.models import ModelSpec
 from webchat.store import NotFound
 from webchat.store.errors import TooManyKeys
@@ -366,3 +368,59 @@ async def test_a_key_that_cannot_be_is_refused(site: Site, body: dict[str, Any])
     operator = site.operating()
     assert (await site.client(operator).post("/api/me/keys", json=body)).status_code == 422
     assert site.store.own_keys(operator.id) == []
+
+
+async def test_no_log_ever_holds_a_key(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither one that works, nor one that does not, whatever is asked with it and however that ends."""
+    caplog.set_level(logging.DEBUG)
+    mine = held(site, scopes=["read", "chat"], at_once=1)
+    wrong = f"{mine.token[:-4]}aaaa"
+    body = {"model": mine.token, "messages": [{"role": "user", "content": "Hi"}]}
+    for token in (mine.token, wrong):
+        for header in ("authorization", "x-api-key"):
+            asked = client(site, token, header)
+            await asked.get("/api/me")
+            await asked.get("/api/conversations/nothing")
+            await asked.post("/api/turns", json={"kind": token})
+            await asked.post("/v1/chat/completions", json=body)
+            await asked.post("/v1/messages", content=token)
+            await asked.post("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": token})
+    site.store.revoke_key(mine.owner.id, mine.key.id)
+    site.services.identities.owners.forget_key(mine.key.id)
+    await client(site, mine.token).get("/api/me")
+    secret = mine.token.removeprefix(f"{mine.key.prefix}_")[:20]
+    said = [record.getMessage() for record in caplog.records if not record.name.startswith(TELLING)]
+    assert said
+    assert secret not in "\n".join(said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["local", "visitor", "guest", "member", "operator"])
+async def test_a_key_does_nothing_that_its_person_could_not(make_site: MakeSite, kind: str) -> None:
+    """Every route, by the key and by the session of each kind of person: never more by the key."""
+    hashed = hash_password("a long enough one")
+    async with make_site(ways=WAYS, access="local" if kind == "local" else "link") as site:
+        match kind:
+            case "local":
+                owner = site.store.local_owner()
+            case "visitor":
+                owner = site.visitor()
+            case "guest":
+                owner = site.guest()[0]
+            case _:
+                owner = site.person("ada", hashed, operates=kind == "operator")
+        if kind in ("visitor", "guest"):
+            with pytest.raises(NotFound):
+                held(site, owner)
+            return
+        by_key = client(site, held(site, owner).token)
+        own = site.session(owner)[1] if kind in ("member", "operator") else local_client(site)
+        ids = {**await _ids(site, own), "session": "x"}
+        for row in ROWS:
+            if row.path in ("/api/sign-out", "/api/me/sessions", "/api/me/password"):
+                continue
+            asked = await _call(site, by_key, row, ids)
+            allowed = await _call(site, own, row, ids)
+            assert asked.status_code < 500, row.key
+            if asked.status_code < 300 and row.method == "GET":
+                assert allowed.status_code == asked.status_code, row.key

@@ -34,7 +34,7 @@ def test_every_route_says_what_it_does_takes_and_answers(row: Row) -> None:
     assert told["description"]
     assert ("requestBody" in told) == (row.method in ("POST", "PUT", "PATCH") and takes_body(row))
     answer = told["responses"][str(row.status)].get("content", {}).get("application/json", {})
-    assert not answer or "$ref" in answer["schema"]
+    assert not answer or "$ref" in answer["schema"] or row.path == "/api/openapi.json"
 
 
 def takes_body(row: Row) -> bool:
@@ -45,9 +45,11 @@ def takes_body(row: Row) -> bool:
 
 def test_every_model_is_described() -> None:
     def below(kind: type[Any]) -> set[str]:
-        return {kind.__name__}.union(*(below(one) for one in kind.__subclasses__()))
+        own = () if kind.__module__.startswith("webchat.mcp") else (kind.__name__,)
+        return set(own).union(*(below(one) for one in kind.__subclasses__()))
 
     bases = {"Answer", "Body", "KeptConversation"}
+    # Those of MCP are described to its clients by its own list of tools.
     assert below(Answer) | below(Body) <= openapi()["components"]["schemas"].keys() | bases
 
 

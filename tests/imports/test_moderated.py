@@ -34,7 +34,7 @@ def test_what_the_rules_block_or_mask_is_not_stored(into: Into) -> None:
     told: list[Decision] = []
     into.gates = Moderation(read_rules(RULES), told.append)
     found = into.bring(written(into.folder / "x.json", [chatgpt(), openwebui()]))
-    assert found.counts["blocked"] == 2
+    assert found.counts["blocked"] == 3  # a text, a system prompt, and that prompt in the file's own details
     messages = [message for one in into.all() for message in one.messages]
     texts = [message.text for message in messages]
     assert WITHHELD in texts

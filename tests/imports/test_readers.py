@@ -212,3 +212,9 @@ def test_every_note_has_its_sentence_in_the_page(language: str) -> None:
     places = {code: set(re.findall(r"{\w+}", words)) for code, words in SENTENCES.items()}
     assert {code: set(re.findall(r"{\w+}", words)) for code, words in said.items()} == places
     assert language != "en" or said == SENTENCES
+
+
+def test_empty_lines_around_a_message_survive(into: Into) -> None:
+    said = [{"from": "human", "value": "\n\n  Hello\n"}, {"from": "gpt", "value": "\nHi\n\n"}]
+    into.bring(written(into.folder / "x.json", [{"conversations": said}]))
+    assert [one.text for one in into.shown()] == ["\n\n  Hello\n", "\nHi\n\n"]

@@ -154,7 +154,7 @@ class Importer:
         """The conversation as it may be stored, and in how many places the rules blocked a text."""
         blocked = read = 0
 
-        async def text(said: str) -> str:
+        async def text(said: str, *, counts: bool = True) -> str:
             nonlocal blocked, read
             if not said:
                 return said
@@ -166,13 +166,13 @@ class Importer:
             try:
                 return await self._review.text(context, said)
             except MessageBlocked:
-                blocked += 1
+                blocked += counts
                 return WITHHELD
 
         async def beside(value: Any) -> Any:
             """A value of what a file says beside texts; checked as one text, and each only if need be."""
             strings = list(strings_of(value))
-            if not strings or await text("\n".join(strings)) == "\n".join(strings):
+            if not strings or await text("\n".join(strings), counts=False) == "\n".join(strings):
                 return value
             checked = {one: await text(one) for one in dict.fromkeys(strings)}
             return with_strings(value, checked)

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from backends.echo import EchoBackend
 from tests.api.conftest import MOST_BODY, MakeSite, Site
 from tests.api.v1.malformed import MALFORMED
 
@@ -81,3 +82,17 @@ async def test_every_malformed_body_is_refused_by_the_name_of_its_field(make_sit
             assert 400 <= answer.status_code < 500, (path, body, answer.text)
             message = answer.json()["error"]["message"]
             assert field.partition("[")[0].partition(".")[0] in message, (path, field, message)
+
+
+async def test_a_schema_that_is_nested_too_deeply_is_refused_by_its_field(make_site: MakeSite) -> None:
+    schema: dict[str, Any] = {}
+    for _ in range(200):
+        schema = {"properties": {"a": schema}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "f", "schema": schema}}
+    async with make_site(EchoBackend(options=True)) as site:
+        client = site.client(site.visitor())
+        body = {"model": "echo", "messages": [{"role": "user", "content": "Hi"}]}
+        for more, field in (({"tools": [tool]}, "tools"), ({"response_format": wanted}, "response_format")):
+            answer = await client.post("/v1/chat/completions", json={**body, **more})
+            assert (answer.status_code, answer.json()["error"]["param"]) == (400, field)

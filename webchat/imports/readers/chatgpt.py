@@ -213,7 +213,8 @@ def _plain(said: str) -> str:
     while (begin := _WRITING.search(said, at)) and (end := _WRITING_END.search(said, begin.end())):
         kept += (said[at : begin.start()], said[begin.end() : end.start()].rstrip("\n"))
         at = end.end()
-    return "".join((*kept, said[at:]))
+    whole = "".join((*kept, said[at:]))
+    return whole.strip("\n") if kept else whole
 
 
 def _language(content: Object) -> str:
