@@ -30,10 +30,11 @@ from webchat.api.wire import moderation as wire
 from webchat.api.work import places
 from webchat.auth import Door, Identities, Sessions, load_or_make_secret
 from webchat.auth.passwords import Passwords
-from webchat.backups import BackupError, Snapshots, prepare_database
+from webchat.backups import BackupError, Snapshots, last_saved, prepare_database
 from webchat.console import EVENT_BODY, MountedBlocks, create_console, is_event, mount_blocks
 from webchat.console import PATH as CONSOLE
 from webchat.data_folder import SECRET, make_data_folder
+from webchat.doctor import Patient, examine
 from webchat.engine import Engine, build_engine
 from webchat.feedback.jobs import Commands, JudgementExports, Trainings
 from webchat.feedback.replay import Replayer
@@ -130,7 +131,9 @@ def build_app(
         turns,
         models,
         version=__version__,
-        files=partial(look_at, settings.data_dir, None if file is None else Path(file)),
+        files=partial(
+            look_at, settings.data_dir, None if file is None else Path(file), partial(last_saved, settings)
+        ),
         dropped=lambda: engine.recorder.dropped,
     )
     ui = PageSettings(language=settings.language, max_message_chars=settings.max_message_chars)
@@ -178,6 +181,7 @@ def build_app(
         snapshots=snapshots,
         ephemeral=settings.ephemeral and snapshots is None and settings.store_url.startswith("sqlite"),
         monitor=monitor,
+        examine=lambda quick: examine(Patient(settings, __version__, engine.create, quick=quick)),
     )
     console, labels = create_console(services)
     mounted: list[MountedBlocks] = []

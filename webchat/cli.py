@@ -6,6 +6,7 @@ Heavy packages are imported by the command that needs them, so that a wrong flag
 from __future__ import annotations
 
 import argparse
+import asyncio
 import difflib
 import sys
 from collections.abc import Callable, Collection, Sequence
@@ -32,26 +33,25 @@ from webchat.settings import BadSettings, Loaded, Settings, load_settings, model
 from webchat.settings.load import KNOWN
 
 if TYPE_CHECKING:
-    from backends.base import LoadProgress
+    from backends.base import Backend, LoadProgress
 
 
-Command = Callable[[Loaded, argparse.Namespace], None]
+Command = Callable[[Loaded, argparse.Namespace], int | None]
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run one command. Returns 0, or 2 after a sentence on stderr."""
+    """Run one command. Returns 0, 2 after a sentence on stderr, or a code of the command's own."""
     try:
         parser = command_parser()
         refuse_unknown_flags(argv, parser.known)
         options = parser.parse_args(argv)
         flags = {name: value for name, value in vars(options).items() if name in KNOWN}
-        options.command(load_settings(flags), options)
+        return options.command(load_settings(flags), options) or 0
     except (BadSettings, CommandError) as error:
         print(f"webchat: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-    return 0
 
 
 class _Parser(argparse.ArgumentParser):
@@ -125,12 +125,26 @@ def command_parser() -> _Parser:
     option(bench, "--no-baseline", action="store_true", help="skip the baseline of sequential requests")
     option(bench, "--json", metavar="FILE", help="write all results as JSON; - for the terminal")
     option(bench, "--plot", metavar="FILE", help="draw a plot as a PNG")
-    doctor = add("doctor", "Check this machine: Python, backends, GPU, database, disk, models.", _doctor)
+    doctor = add(
+        "doctor",
+        "Check this machine and what the settings name: memory, GPU, disk, database, models, endpoints,"
+        " proxy, clock, and which models would fit. Exits with 0 if all is well, 1 with warnings, 2 with"
+        " errors.",
+        _doctor,
+    )
     option(
         doctor,
         "--forget",
         action="store_true",
         help="first clear the record of features that endpoints rejected",
+    )
+    option(doctor, "--json", action="store_true", help="print one JSON object")
+    option(
+        doctor,
+        "--quick",
+        action="store_true",
+        help="leave out what takes seconds or costs tokens: replies of endpoints, the stream through the"
+        " public address, the whole database, memory bandwidth",
     )
     add_link_commands(commands, add, option)
     add_key_commands(commands, add, option)
@@ -188,13 +202,33 @@ def _settings(loaded: Loaded, _options: argparse.Namespace) -> None:
     print("\n".join(effective(loaded)))
 
 
-def _doctor(loaded: Loaded, options: argparse.Namespace) -> None:
-    from webchat.doctor import forget, report
+def _doctor(loaded: Loaded, options: argparse.Namespace) -> int:
+    from webchat.doctor import Finding, Patient, as_json, as_text, examine, exit_code, forget
+    from webchat.functions import configured_functions
+    from webchat.models import ModelSpec, create_backend
+
+    def create(spec: ModelSpec) -> Backend:
+        return configured_functions([spec]).get(spec.name) or create_backend(spec)
+
+    found: list[Finding] = []
+
+    def tell(finding: Finding) -> None:
+        found.append(finding)
+        if not options.json:
+            print(as_text(finding), flush=True)
+
+    async def run() -> None:
+        async for finding in examine(Patient(loaded.settings, __version__, create, quick=options.quick)):
+            tell(finding)
 
     if options.forget:
-        print(forget(loaded.settings))
-    for line in (*(f"--  {note}" for note in loaded.notes), *report(loaded.settings)):
-        print(line)
+        tell(forget(loaded.settings))
+    for note in loaded.notes:
+        tell(Finding("machine", "note", "setting", text=note))
+    asyncio.run(run())
+    if options.json:
+        print(as_json(found))
+    return exit_code(found)
 
 
 def _bench(loaded: Loaded, options: argparse.Namespace) -> None:

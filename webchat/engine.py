@@ -53,7 +53,8 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Engine:
     """gates: the checks on text going in and out; masked: the same, with personal data masked for models.
-    live: counts of the replies. tracing: `None` if nobody collects traces."""
+    create: makes the backend of a model. live: counts of the replies. tracing: `None` if nobody collects
+    traces."""
 
     settings: Settings
     store: Store
@@ -62,6 +63,7 @@ class Engine:
     gates: GateFactory
     masked: GateFactory
     turns: Turns
+    create: Callable[[ModelSpec], Backend]
     live: Live
     tracing: Tracing | None
 
@@ -113,7 +115,7 @@ def build_engine(
     masked = _masking(settings, gates, store)
     report = _report(live, tracing, logs=settings.log_format == "json")
     turns = _turns(settings, store, models, masked, report)
-    return Engine(settings, store, models, recorder, gates, masked, turns, live, tracing)
+    return Engine(settings, store, models, recorder, gates, masked, turns, create, live, tracing)
 
 
 def _tracing(settings: Settings) -> Tracing | None:

@@ -437,6 +437,7 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
     ("GET", "/healthz"): (),
     ("GET", "/readyz"): (),
     ("GET", "/metrics"): (),
+    ("GET", "/healthz/stream"): (),
 }  # fmt: skip
 """Nothing where a route takes nothing long and reads nothing that grows: `anywhere` is enough."""
 

@@ -234,6 +234,7 @@ ROWS = [
     Row("GET", "/api/openapi.json", 404, operates=200),
     Row("GET", "/healthz", 200, 200, 200),
     Row("GET", "/readyz", 200, 200, 200),
+    Row("GET", "/healthz/stream", 200, 200, 200),
     Row("GET", "/metrics", 404, operates=200),
     Row("GET", "/api/{rest:path}", 404, 404, 401, url="/api/no/such/thing"),
     Row("POST", "/v1/chat/completions", 200, 200, body=CALL),

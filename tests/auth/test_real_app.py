@@ -41,7 +41,7 @@ SECRETS = (COOKIE_SECRET, MODEL_KEY, HUB_TOKEN)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 ENDLESS = {"/api/events"}
 """Routes that answer for as long as somebody listens."""
-OPEN_TO_ALL = {"/healthz", "/readyz", "/t", "/t/"}
+OPEN_TO_ALL = {"/healthz", "/healthz/stream", "/readyz", "/t", "/t/"}
 ECHO = (ModelSpec(name="Echo", kind="echo", source="echo", options={"rate": 20}),)
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import AsyncGenerator
 from typing import Literal
 
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
+from webchat.api.errors import ApiError
+from webchat.api.events import EventStream
 from webchat.api.reading import json_answer
 from webchat.api.services import Services
 from webchat.api.wire.people import Health as State
@@ -55,14 +59,33 @@ class DatabaseProbe:
         return "ok"
 
 
+STREAM_PIECES, STREAM_PAUSE = 6, 0.2
+"""Pieces of the stream for tests, and seconds between them."""
+
+MOST_STREAMS = 8
+"""At once: anyone may ask."""
+
+
 class Health:
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._streams = 0
         self._database = DatabaseProbe(services.store)
 
     async def alive(self) -> State:
         """Whether the process runs."""
         return State(status="ok")
+
+    async def stream(self) -> ASGIApp:
+        """A few events over a second. If they arrive together, something between the server and the reader
+        buffers: `webchat doctor` looks."""
+        if self._streams >= MOST_STREAMS:
+            raise ApiError(503, "server_full", "The server is at capacity.", "Try again in a moment.")
+        self._streams += 1
+        return EventStream(_pieces(), self._left)
+
+    def _left(self) -> None:
+        self._streams -= 1
 
     async def ready(self) -> Response:
         """200 while the server accepts messages and its database accepts writes, `degraded` if a model fails;
@@ -74,3 +97,10 @@ class Health:
             return json_answer(State(status="database"), 503)
         await services.models.look()
         return json_answer(State(status="degraded" if services.models.failing else "ok"))
+
+
+async def _pieces() -> AsyncGenerator[bytes]:
+    for number in range(STREAM_PIECES):
+        if number:
+            await asyncio.sleep(STREAM_PAUSE)
+        yield b"data: %d\n\n" % number

@@ -364,6 +364,9 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
         Health,
         (
             Row("GET", "/healthz", Health.alive, work=None),
+            Row(
+                "GET", "/healthz/stream", Health.stream, work=None, answers=Events, media="text/event-stream"
+            ),
             Row("GET", "/readyz", Health.ready, work=None, answers=HealthState),
         ),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,6 +14,7 @@ from webchat.auth import Identities, Sessions, Ways
 from webchat.auth.passwords import Passwords
 from webchat.auth.providers import Providers
 from webchat.backups import Snapshots
+from webchat.doctor import Finding
 from webchat.feedback.jobs import JudgementExports, Trainings
 from webchat.imports.background import Imports
 from webchat.models import Models
@@ -55,7 +56,8 @@ class Services:
     can be restored. pages: of other packages, in the menu. judgement_exports, trainings: what operators begin
     in the console; `None` where there is none. imports: `None` where
     nothing is imported. snapshots: `None` where none are made; ephemeral: whether all chats end with the next
-    restart. monitor: how the server does; `None` where nobody counts.
+    restart. monitor: how the server does; `None` where nobody counts. examine: the checks of the machine,
+    all of them or, with true, the quick ones.
     """
 
     store: Store
@@ -97,6 +99,7 @@ class Services:
     snapshots: Snapshots | None = None
     ephemeral: bool = False
     monitor: Monitor | None = None
+    examine: Callable[[bool], AsyncIterator[Finding]] | None = None
 
     def base(self, request: Request) -> str:
         """The address to hand out: the configured one, else that of the request."""

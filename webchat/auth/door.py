@@ -41,7 +41,7 @@ from webchat.turns.errors import failure_of
 log = logging.getLogger(__name__)
 
 _HEALTH = frozenset({"/healthz", "/readyz"})
-_OPEN = _HEALTH | {"/t/redeem", "/t/switch", "/api/handover/redeem"}
+_OPEN = _HEALTH | {"/healthz/stream", "/t/redeem", "/t/switch", "/api/handover/redeem"}
 _SHARED = "/s/"
 """Read-only shares. Whoever reads them stays nobody: their address is all it takes."""
 _OPEN_BELOW = ("/sign-in/", _SHARED)

@@ -10,6 +10,7 @@ import gradio as gr
 from webchat.api import Services
 from webchat.console.asking import QUIET, Caller, handler
 from webchat.console.feedback import create_feedback
+from webchat.console.health import create_health
 from webchat.console.labels import Labels
 from webchat.console.links import create_links
 from webchat.console.models import create_models
@@ -31,6 +32,7 @@ TABS: dict[str, Callable[[gr.Blocks, gr.Tab, Services, Labels], None]] = {
     "replay": create_replay,
     "models": create_models,
     "moderation": create_moderation,
+    "health": create_health,
 }
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from webchat.models import Models
@@ -26,16 +27,28 @@ class Files:
     backup_age: float | None = None
 
 
-def look_at(data_dir: Path, database: Path | None) -> Files:
-    """Blocks. database: its file, if it is one."""
+def look_at(
+    data_dir: Path, database: Path | None, saved: Callable[[], datetime | None] = lambda: None
+) -> Files:
+    """Blocks. database: its file, if it is one. saved: when the last snapshot was made."""
     try:
         usage = shutil.disk_usage(data_dir)
-        size = None if database is None else database.stat().st_size
+        size = None if database is None else sum(one.stat().st_size for one in _files(database))
         copies = [file.stat().st_mtime for file in (data_dir / "backups").glob("*.db*")]
+        snapshot = saved()
     except OSError:
         return Files()
+    if snapshot is not None:
+        copies.append(snapshot.timestamp())
     age = max(0.0, time.time() - max(copies)) if copies else None
     return Files(usage.free, usage.total, size, age)
+
+
+def _files(database: Path) -> Iterator[Path]:
+    """An SQLite file and its log."""
+    yield database
+    if (log := Path(f"{database}-wal")).exists():
+        yield log
 
 
 class Monitor:

@@ -95,9 +95,14 @@ def point(before: Sample, after: Sample) -> Point:
         # A reply that stood for more pieces while it ran than it counted for at its end is no negative rate.
         rate=max(0, after.pieces - before.pieces) / max(0.001, after.at - before.at),
         failed=after.failed - before.failed,
-        first_token=(percentile(SECONDS, first, 0.5), percentile(SECONDS, first, 0.95)),
-        gap=(percentile(GAP_BOUNDS, gaps, 0.5), percentile(GAP_BOUNDS, gaps, 0.95)),
+        first_token=percentile_of(SECONDS, first),
+        gap=percentile_of(GAP_BOUNDS, gaps),
     )
+
+
+def percentile_of(bounds: Sequence[float], counts: Sequence[int]) -> tuple[float | None, float | None]:
+    """What half and 95 % did not exceed."""
+    return percentile(bounds, counts, 0.5), percentile(bounds, counts, 0.95)
 
 
 def _sum(counts: Sequence[Sequence[int]], size: int) -> tuple[int, ...]:

@@ -51,6 +51,7 @@ from webchat.store.verbs.owners import OwnerVerbs
 from webchat.store.verbs.placeholders import PlaceholderVerbs
 from webchat.store.verbs.ratings import RatingVerbs
 from webchat.store.verbs.trash import TrashVerbs
+from webchat.store.verbs.usage import UsageVerbs
 from webchat.store.webhooks.data import WebhookDataVerbs
 from webchat.store.webhooks.verbs import WebhookVerbs
 
@@ -95,6 +96,7 @@ class Store(
     WebhookVerbs,
     WebhookDataVerbs,
     HealthVerbs,
+    UsageVerbs,
 ):
     """All verbs on one open database. Open it with `Store.open`, end with `close`."""
 

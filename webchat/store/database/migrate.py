@@ -44,7 +44,7 @@ def pending(engine: Engine) -> bool:
             "This database is an unfinished copy of another one.",
             cure="Repeat webchat db copy, which goes on with it, or use another database.",
         )
-    known = _revisions()
+    known = known_revisions()
     if revision not in known:
         raise NewerDatabase(
             "This database was written by a newer version of webchat.",
@@ -57,11 +57,11 @@ def pending(engine: Engine) -> bool:
 def is_newer(connection: Connection) -> bool:
     """Whether a newer version has changed the tables since."""
     revision = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
-    return revision not in _revisions()
+    return revision not in known_revisions()
 
 
 @cache
-def _revisions() -> Sequence[str]:
+def known_revisions() -> Sequence[str]:
     """All revisions of this version, the newest first; they are a chain."""
     with ExitStack() as stack:
         script = ScriptDirectory.from_config(_config(stack))

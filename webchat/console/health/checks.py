@@ -1,0 +1,31 @@
+"""Findings of the doctor, as the console shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from webchat.console.asking import Caller
+from webchat.doctor import AREAS, Finding
+from webchat.doctor.faces import cure, sentence
+
+
+def findings(caller: Caller, found: Sequence[Finding]) -> str:
+    """HTML: by area, the worst first within each."""
+    order = ("error", "warning", "note", "ok")
+    parts = []
+    for area in AREAS:
+        mine = sorted((one for one in found if one.area == area), key=lambda one: order.index(one.level))
+        if mine:
+            rows = "".join(_row(caller, one) for one in mine)
+            title = escape(caller.t(f"console.health.area.{area}"))
+            parts.append(f"<section><h4>{title}</h4><ul>{rows}</ul></section>")
+    return f'<div class="wc-checks">{"".join(parts)}</div>'
+
+
+def _row(caller: Caller, one: Finding) -> str:
+    level = escape(caller.t(f"console.health.level.{one.level}"))
+    told = f'<span class="wc-level {one.level}">{level}</span> <span>{escape(sentence(one, caller.language))}'
+    if remedy := cure(one, caller.language):
+        told += f"<small>{escape(remedy)}</small>"
+    return f"<li>{told}</span></li>"
