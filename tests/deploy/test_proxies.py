@@ -204,3 +204,27 @@ async def test_people_are_told_apart_and_nobody_claims_another_address(
         assert (await ada.get(f"{PATH}/api/me")).json()["owner"]["name"] == "Ada"
         kept = [cookie for cookie in ada.cookies.jar if cookie.name.startswith("__Host-")]
         assert kept, "no other page can set it"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_reply_of_ten_minutes_arrives_on_one_connection(fronted: Fronted) -> None:
+    """Its first 100 s are silent: more than proxies wait by themselves."""
+
+    async def seconds(proxy: str) -> float:
+        async with fronted.program(proxy) as chat:
+            reply = (await chat.send("words=1000 rate=2 delay=100")).reply.id
+        began = asyncio.get_running_loop().time()
+        headers = {"authorization": f"Bearer {fronted.key}"}
+        async with (
+            fronted.browser(proxy, "127.0.0.1") as program,
+            program.stream("GET", f"{PATH}/api/messages/{reply}/events?from=0", headers=headers) as stream,
+        ):
+            lines = [line async for line in stream.aiter_lines()]
+        assert "event: done" in lines
+        assert len([line for line in lines if line == "event: delta"]) > 500
+        assert "w999" in lines[-2], lines[-3:]
+        return asyncio.get_running_loop().time() - began
+
+    print(await asyncio.gather(*map(seconds, BOTH)))
