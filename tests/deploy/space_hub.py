@@ -28,6 +28,7 @@ class Space:
     variables: dict[str, str] = field(default_factory=dict)
     hardware: str = ""
     sleep: int | None = None
+    volumes: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -146,6 +147,9 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                         one = json.loads(body)
                         space.variables[one["key"]] = one["value"]
                     self._answer(200, {name: {"value": value} for name, value in space.variables.items()})
+                case ["volumes"]:
+                    space.volumes = json.loads(body)["volumes"]
+                    self._answer(200, {})
                 case ["hardware"]:
                     one = json.loads(body)
                     space.hardware, space.sleep = one["flavor"], one.get("sleepTimeSeconds")

@@ -67,12 +67,24 @@ def test_a_space_is_created_with_its_secrets_and_updated_later(tmp_path: Path, h
     # Later: new settings, hardware by the hour, a module that is gone; who is signed in stays so.
     before = dict(space.secrets)
     space.files["webchat/gone.py"] = b""
-    flags = ("--kind", "endpoint", "--hardware", "t4-small", "--sleep-after", "60", "--variable", "A=1")
+    flags = (
+        "--kind",
+        "endpoint",
+        "--hardware",
+        "t4-small",
+        "--sleep-after",
+        "60",
+        "--variable",
+        "A=1",
+        "--bucket",
+        "ada/b",
+    )
     done = push(tmp_path, hub, "ada/chat", *flags, "--yes")
     assert done.returncode == 0, done.stderr
     assert "$0.4 for each hour" in done.stdout
     assert "webchat/gone.py" not in space.files
-    assert "webchat.toml" not in space.files
+    assert b'snapshots = "/bucket"' in space.files["webchat.toml"]
+    assert [(one["source"], one["mountPath"]) for one in space.volumes] == [("ada/b", "/bucket")]
     assert space.secrets["WEBCHAT_COOKIE_SECRET"] == before["WEBCHAT_COOKIE_SECRET"]
     assert (space.hardware, space.sleep, space.variables) == ("t4-small", 3600, {"A": "1"})
 

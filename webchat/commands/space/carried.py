@@ -24,7 +24,17 @@ from webchat.settings.table import field_order
 
 OF_THE_MACHINE = frozenset(
     (
-        *("host", "port", "share", "open_browser", "root_path", "public_url", "trusted_proxies"),
+        *(
+            "host",
+            "port",
+            "snapshots_name",
+            "ephemeral",
+            "share",
+            "open_browser",
+            "root_path",
+            "public_url",
+            "trusted_proxies",
+        ),
         *(
             "trusted_networks",
             "embed",
@@ -78,6 +88,8 @@ def carried(loaded: Loaded, kind: Kind) -> Carried:
             found.values[name] = _carry(name, value, found, remote=settings.endpoint is not None)
     for number, spec in enumerate(settings.models, 1):
         found.models.append(_model(spec, number, found))
+    if str(found.values.get("snapshots", "")).startswith("hf://"):
+        found.secrets["HF_TOKEN"] = ""
     if kind.local and not settings.model and not settings.models:
         found.values["model"] = DEFAULT_MODEL
     return found

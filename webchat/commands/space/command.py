@@ -41,6 +41,12 @@ def add_space_commands(commands: Any, add: AddCommand, option: Callable[..., Non
         option(command, "--title", default=TITLE, metavar="TITLE", help=f"the Space's title ({TITLE})")
     option(pushing, "--public", action="store_true", help="create it public; it is private without this")
     option(pushing, "--hardware", metavar="NAME", help="such as cpu-upgrade or l4x1 (default: the kind's)")
+    option(
+        pushing,
+        "--bucket",
+        metavar="OWNER/NAME",
+        help="keep snapshots in this storage bucket, which is mounted",
+    )
     option(pushing, "--sleep-after", metavar="MINUTES", help="minutes without visitors until it sleeps")
     option(
         pushing,
@@ -67,9 +73,11 @@ def _build(loaded: Loaded, options: argparse.Namespace) -> None:
 
 
 def _push(loaded: Loaded, options: argparse.Namespace) -> None:
-    from webchat.commands.space.hub import Hub, Plan
+    from webchat.commands.space.hub import BUCKET, Hub, Plan
 
     kind, found = _chosen(loaded, options)
+    if options.bucket:
+        found.values["snapshots"] = BUCKET
     with tempfile.TemporaryDirectory(prefix="webchat-space-") as made, known_errors():
         folder = Path(made) / "space"
         build(folder, kind, loaded.settings, found, options.title)
@@ -82,6 +90,7 @@ def _push(loaded: Loaded, options: argparse.Namespace) -> None:
             private=not options.public,
             hardware=options.hardware,
             sleep_after=_minutes(options.sleep_after),
+            bucket=options.bucket,
         )
         hub = Hub(loaded.settings.hf_token)
         for line in hub.told(plan):

@@ -77,6 +77,11 @@ def _data(settings: Settings, found: Carried) -> str:
         )
     if "DATABASE_URL" in found.secrets:
         kept = "Conversations are kept in the database that the secret `DATABASE_URL` names."
+    elif place := found.values.get("snapshots"):
+        kept = (
+            f"Conversations are copied to `{place}` every {settings.snapshots_every:g} minutes, and this Space"
+            " begins with the newest copy when it restarts. What was written since may be lost."
+        )
     else:
         kept = (
             "**Nothing is kept after a restart.** Conversations are on this Space's own disk, which is erased"
@@ -128,6 +133,16 @@ def _changing(kind: Kind, found: Carried) -> str:
             "Secret",
             "Keeps visitors signed in after a restart: 32 random characters or more",
         ),
+        "WEBCHAT_SNAPSHOTS": (
+            "Variable",
+            "Keeps conversations after a restart: the folder of a mounted storage bucket, or"
+            " `hf://datasets/OWNER/NAME` (private, with the secret `HF_TOKEN`)",
+        ),
+        "WEBCHAT_MASKING_SECRET": (
+            "Secret",
+            "Opens the stored values of masked personal data after a restart: 32 random characters or more",
+        ),
+        "WEBCHAT_BACKUP_KEY": ("Secret", "Encrypts those copies: at least 16 characters, kept elsewhere too"),
     }
     listed = "\n".join(f"| {kept_as} | `{name}` | {about} |" for name, (kept_as, about) in rows.items())
     return (

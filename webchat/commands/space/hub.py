@@ -16,14 +16,18 @@ from webchat.commands.space.kinds import Kind
 from webchat.commands.terminal import CommandError, printable
 
 FREE = "cpu-basic"
-COOKIE_SECRET = "WEBCHAT_COOKIE_SECRET"
+MADE = ("WEBCHAT_COOKIE_SECRET", "WEBCHAT_MASKING_SECRET")
+"""Secrets that a Space is given if it has none."""
+BUCKET = "/bucket"
+"""Where a storage bucket is mounted."""
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a Space is to become. secrets: an empty value has to be set by hand. hardware: `None` for the
-    kind's own at its creation, and for what it has later. sleep_after: minutes, `None` as it is."""
+    kind's own at its creation, and for what it has later. sleep_after: minutes, `None` as it is. bucket: a
+    storage bucket for snapshots, OWNER/NAME."""
 
     name: str
     kind: Kind
@@ -33,6 +37,7 @@ class Plan:
     private: bool
     hardware: str | None
     sleep_after: int | None
+    bucket: str | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -69,8 +74,10 @@ class Hub:
         given = [name for name, value in plan.secrets.items() if value]
         if given:
             yield f"  set the secrets {', '.join(sorted(given))}"
-        if new or COOKIE_SECRET not in plan.secrets:
-            yield f"  make the secret {COOKIE_SECRET} if it is missing"
+        if made := [name for name in MADE if not plan.secrets.get(name)]:
+            yield f"  make the secrets {', '.join(made)} if they are missing"
+        if plan.bucket:
+            yield f"  mount the bucket {plan.bucket} at {BUCKET} for snapshots; its owner pays for its storage"
         if plan.variables:
             yield f"  set the variables {', '.join(sorted(plan.variables))}"
         if empty := sorted(set(plan.secrets) - set(given)):
@@ -87,7 +94,7 @@ class Hub:
         values = {name: value for name, value in plan.secrets.items() if value}
         with _refusals(plan.name):
             if new:
-                values.setdefault(COOKIE_SECRET, random.token_urlsafe(32))
+                values = {name: random.token_urlsafe(32) for name in MADE} | values
                 self._api.create_repo(
                     plan.name,
                     repo_type="space",
@@ -100,6 +107,11 @@ class Hub:
                 )
             else:
                 self._set(plan, values)
+            if plan.bucket:
+                from huggingface_hub import Volume
+
+                bucket = Volume(type="bucket", source=plan.bucket, mount_path=BUCKET)
+                self._api.set_space_volumes(plan.name, [bucket])
             self._api.upload_folder(
                 repo_id=plan.name,
                 repo_type="space",
@@ -119,8 +131,8 @@ class Hub:
 
     def _set(self, plan: Plan, values: dict[str, str]) -> None:
         """Secrets and variables of a Space that is there; each change restarts it, so only what changes."""
-        if COOKIE_SECRET not in values and COOKIE_SECRET not in self._api.get_space_secrets(plan.name):
-            values[COOKIE_SECRET] = random.token_urlsafe(32)
+        there = self._api.get_space_secrets(plan.name)
+        values = {name: random.token_urlsafe(32) for name in MADE if name not in there} | values
         for name, value in values.items():
             self._api.add_space_secret(plan.name, name, value)
         now = self._api.get_space_variables(plan.name)
