@@ -79,8 +79,8 @@ def _data(settings: Settings, found: Carried) -> str:
         kept = "Conversations are kept in the database that the secret `DATABASE_URL` names."
     elif place := found.values.get("snapshots"):
         kept = (
-            f"Conversations are copied to `{place}` every {settings.snapshots_every:g} minutes, and this Space"
-            " begins with the newest copy when it restarts. What was written since may be lost."
+            f"Conversations are copied to `{place}` every {settings.snapshots_every:g} minutes, and this"
+            " Space begins with the newest copy when it restarts. What was written since may be lost."
         )
     else:
         kept = (

@@ -77,7 +77,7 @@ class Hub:
         if made := [name for name in MADE if not plan.secrets.get(name)]:
             yield f"  make the secrets {', '.join(made)} if they are missing"
         if plan.bucket:
-            yield f"  mount the bucket {plan.bucket} at {BUCKET} for snapshots; its owner pays for its storage"
+            yield f"  mount the bucket {plan.bucket} at {BUCKET} for snapshots; its storage is billed"
         if plan.variables:
             yield f"  set the variables {', '.join(sorted(plan.variables))}"
         if empty := sorted(set(plan.secrets) - set(given)):
