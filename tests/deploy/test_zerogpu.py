@@ -140,6 +140,6 @@ async def test_replies_borrow_a_gpu_for_as_long_as_they_need_and_can_be_stopped(
         scheduler.refuses = 429
         refused = await ended(app, await send("Hello"))
         assert refused["state"] == "failed"
-        assert refused["error"]["code"] == "rate_limited", refused["error"]
+        assert refused["failure"]["code"] == "rate_limited", refused
         scheduler.refuses = 0
         assert (await ended(app, await send("Say hello.", max_tokens=5)))["state"] == "complete"
