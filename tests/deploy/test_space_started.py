@@ -63,6 +63,7 @@ async def test_a_space_answers_in_a_browser_and_survives_its_restart(
             env |= {"OPENAI_BASE_URL": endpoint.url, "OPENAI_API_KEY": "key"}
         browser = await playwright.chromium.launch(**LAUNCH)
         page = await browser.new_page()
+        (tmp_path / "bucket").mkdir()
         async with served([python, "app.py"], port=port, cwd=space, env=env) as app:
             await page.goto(app.url)
             await page.locator(BOX).fill(asked)
