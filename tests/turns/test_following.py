@@ -19,7 +19,7 @@ from tests.turns.conftest import Bench, MakeBench, until
 from tests.turns.held import Gated
 from webchat.store.records import Message
 from webchat.turns import Delta, Done, Followed, Follower, Gone, News, NotAccepting, Status
-from webchat.turns.following import BATCH, WAITING_NEWS, Reader
+from webchat.turns.following import BATCH, FAR_BEHIND, WAITING_NEWS, Reader
 
 WORDS = " ".join(f"w{i}" for i in range(40))
 
@@ -282,6 +282,26 @@ async def test_a_title_is_news(bench: MakeBench) -> None:
         while News("changed", reply.conversation_id) not in told:
             told += [event for _, event in await follower.batch()]
         follower.close()
+
+
+async def test_a_follower_that_reads_nothing_keeps_nothing_of_ended_turns(bench: MakeBench) -> None:
+    """It is ended, and finds the newest state when it comes back; one that only reads late is told all."""
+    async with bench(EchoBackend(script=["x" * (FAR_BEHIND + 1)])) as at:
+        begun = await at.ask(text="x")
+        unread = at.turns.watch(at.owner, {begun.reply.id: 0})
+        late = Follower()
+        late.follow(at.turns._turns[begun.reply.id].face)
+        turn = at.turns._turns[begun.reply.id].face
+        reply = await at.end(begun)
+        assert [reader._turn for reader in turn.readers] == [turn]
+        assert await unread.batch() == []
+        back = at.turns.watch(at.owner, {begun.reply.id: 0})
+        ends = [event for _, event in await back.batch() if isinstance(event, Done)]
+        assert [done.message.text for done in ends] == [reply.text]
+        told = [event for _, event in late.at_once()]
+        assert "".join(event.text for event in told if isinstance(event, Delta)) == reply.text
+        back.close()
+        late.close()
 
 
 async def test_followers_end_with_the_server_and_none_come_after(bench: MakeBench) -> None:

@@ -19,6 +19,11 @@ WAITING_NEWS = 1000
 back."""
 
 
+FAR_BEHIND = 262_144
+"""Characters of an ended turn that may wait for a follower that can come back. One that is further behind is
+ended too: what is written to it is never more than it reads, and nothing else is kept for it."""
+
+
 class Readable(Protocol):
     """A turn as seen by its readers."""
 
@@ -73,6 +78,13 @@ class Reader:
             self.close()
         return False
 
+    @property
+    def far_behind(self) -> bool:
+        """Whether the turn has ended long before its reader has read it."""
+        turn = self._turn
+        waiting = turn.entries[self._sent :] if turn.message is not None else ()
+        return sum(len(entry.text) for entry in waiting) > FAR_BEHIND
+
     def close(self) -> None:
         self._turn.readers.discard(self)
 
@@ -80,11 +92,13 @@ class Reader:
 class Follower:
     """Events for one reader about any number of turns, and the news of their owner. Runs on the event loop.
 
-    on_close: called once, when nobody reads any more.
+    on_close: called once, when nobody reads any more. returns: it comes back when it is ended, and asks for
+    the state.
     """
 
-    def __init__(self, on_close: Callable[[Follower], None] | None = None) -> None:
+    def __init__(self, on_close: Callable[[Follower], None] | None = None, *, returns: bool = False) -> None:
         self._on_close = on_close
+        self._returns = returns
         self._readers: list[Reader] = []
         self._ready: dict[Reader, None] = {}
         self._reported: deque[Followed] = deque()
@@ -95,7 +109,7 @@ class Follower:
 
     def follow(self, turn: Readable, after_seq: int = 0) -> None:
         """Report the status of a turn, its entries after `after_seq`, later ones, and `Done`."""
-        reader = Reader(turn, after_seq, self._is_ready)
+        reader = Reader(turn, after_seq, self._changed)
         self._readers.append(reader)
         self._is_ready(reader)
 
@@ -114,7 +128,7 @@ class Follower:
         """Report news; ends a follower that does not read."""
         if len(self._reported) >= WAITING_NEWS:
             self.end()
-        else:
+        elif not self._ended:
             self._reported.append((news.message_id or "", news))
             self._wake.set()
 
@@ -146,21 +160,31 @@ class Follower:
 
     def close(self) -> None:
         """Stop following everything."""
+        self._drop()
+        if self._on_close is not None and not self._closed:
+            self._on_close(self)
+        self._closed = True
+        self._taken.set()
+
+    def _drop(self) -> None:
+        """Keep nothing that waits, and end."""
         for reader in self._readers:
             reader.close()
         self._readers.clear()
         self._ready.clear()
         self._reported.clear()
         self.end()
-        if self._on_close is not None and not self._closed:
-            self._on_close(self)
-        self._closed = True
-        self._taken.set()
 
     @property
     def closed(self) -> bool:
         """Whether nobody reads any more."""
         return self._closed
+
+    def _changed(self, reader: Reader) -> None:
+        if self._returns and reader.far_behind:
+            self._drop()
+        else:
+            self._is_ready(reader)
 
     def _is_ready(self, reader: Reader) -> None:
         self._ready[reader] = None

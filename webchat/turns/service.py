@@ -276,7 +276,7 @@ class Turns:
         """
         if self._closed:
             raise NotAccepting
-        follower = Follower(lambda follower: self._left(owner, follower))
+        follower = Follower(lambda follower: self._left(owner, follower), returns=True)
         self._followers.setdefault(owner, set()).add(follower)
         unknown = []
         for message_id, after_seq in replies.items():

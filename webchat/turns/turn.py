@@ -140,7 +140,7 @@ class RunningTurn:
             self.ending.set_result(None)
 
     def _changed(self) -> None:
-        for reader in self.readers:
+        for reader in tuple(self.readers):  # one far behind leaves
             reader.changed()
         if self._watched is not None:
             self._watched()

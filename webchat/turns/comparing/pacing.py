@@ -71,7 +71,7 @@ class Side:
         self.entries.append(Delta(self.id, len(self.entries) + 1, entry.kind, entry.text))
 
     def changed(self) -> None:
-        for reader in self.readers:
+        for reader in tuple(self.readers):
             reader.changed()
 
 
