@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from backends.echo import Delay, EchoBackend
+from backends.types import Message as Said
+from backends.types import Options, Tool
 from tests.turns.conftest import Bench, MakeBench, until
 from webchat.store import Store, StoreUnavailable
-from webchat.turns import Delta, Done
+from webchat.turns import Called, Delta, Done
 
 WORDS = " ".join(f"w{i}" for i in range(60))
 
@@ -159,3 +161,29 @@ async def test_replies_share_their_commits(bench: MakeBench, failing: FailingSto
         await asyncio.gather(*(at.end(b) for b in begun))
         # A reply lasts 0.3 s: its first entry, its end, some three ticks; 100 commits if none were shared.
         assert failing.batches < 60
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_a_call_whose_beginning_is_confirmed_late_keeps_its_tools_or_never_runs(
+    bench: MakeBench, store: Store, monkeypatch: pytest.MonkeyPatch, stored: bool
+) -> None:
+    class Unconfirmed(FailingStore):
+        async def call(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
+            done = await super().call(verb, *args, **kwargs)
+            if getattr(verb, "func", None) == self._store.begin_call:
+                raise StoreUnavailable("The line is dead.")
+            return done
+
+    monkeypatch.setattr("webchat.turns.asking.RETRY_SECONDS", (0.01,) * 5)
+    echo = EchoBackend(options=True)
+    called = Called((Said("user", "Hello"),), Options((Tool("look", "", {}),)), stored=stored)
+    async with bench(echo, store=Unconfirmed(store)) as at:
+        with pytest.raises(StoreUnavailable):
+            await at.ask("call", called=called)
+        await until(lambda: not at.turns._asking._settling)
+        if stored:
+            (kept,) = at.store.list_conversations(at.owner).items
+            await until(lambda: not at.store.conversation(at.owner, kept.id).running)
+            assert [tool.name for tool in echo.requests[-1].options.tools] == ["look"]
+        else:
+            assert echo.requests == []

@@ -223,8 +223,8 @@ class Asking:
             raise
 
     async def _settle(self, party: Party, client_key: str, called: Called | None) -> None:
-        """Run a turn that was begun although its request was rejected, once the store confirms it. A call
-        that is not to be kept is erased: nobody waits for it."""
+        """Run a turn that was begun although its request was rejected, once the store confirms it. Of a
+        call that is not to be kept the store finds nothing here, and erases it at the next start."""
         tries = 0
         while True:
             await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
@@ -234,9 +234,7 @@ class Asking:
                 if (party.owner, client_key) in self._first:
                     continue
                 begun = await self._store.call(self._store.turn_by_key, party.owner, client_key)
-                if begun is not None and called is not None and not called.stored:
-                    await self._store.call(self._store.erase_call, party.owner, begun.conversation.id)
-                elif begun is not None:
+                if begun is not None:
                     await self._run(party, client_key, begun, called=called)
                 return
             except NotFound:
