@@ -22,7 +22,7 @@ daemon off;
 worker_processes 1;
 error_log {folder}/error.log;
 pid {folder}/nginx.pid;
-events {{ worker_connections 256; }}
+events {{ worker_connections 2048; }}
 http {{
     access_log off;
     client_body_temp_path {folder}/body;

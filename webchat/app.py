@@ -270,9 +270,15 @@ def _lifespan(
             tasks = [
                 asyncio.create_task(_warm(models, engine.guards)),
                 asyncio.create_task(models.discover()),
-                asyncio.create_task(_purge(store, settings)),
-                asyncio.create_task(replayer.serve()),
-                asyncio.create_task(Deliverer(store, sender).serve()),
+                # Of several servers, one does these.
+                *(
+                    asyncio.create_task(services.turns.replica.lead(work))
+                    for work in (
+                        partial(_purge, store, settings),
+                        replayer.serve,
+                        Deliverer(store, sender).serve,
+                    )
+                ),
             ]
             if services.monitor is not None:
                 tasks.append(asyncio.create_task(services.monitor.sampler.serve()))

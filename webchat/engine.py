@@ -97,9 +97,10 @@ def build_engine(
     backends: Mapping[str, Backend] | None = None,
     specs: Sequence[ModelSpec] | None = None,
     create: Callable[[ModelSpec], Backend] = create_backend,
+    alone: bool = False,
 ) -> Engine:
-    """Opens the database, as its one server, migrating it, and starts nothing else. Takes and raises what
-    `webchat.app.build_app` does."""
+    """Opens the database, migrating it, and starts nothing else. alone: as its only server. Takes and raises
+    what `webchat.app.build_app` does."""
     renewed = None
     if backends is not None:
         specs, create = made_elsewhere(settings, backends)
@@ -108,7 +109,7 @@ def build_engine(
         specs = renewed()
         create = with_functions(specs, create)
     live, tracing = Live(), _tracing(settings)
-    store = Store.open(settings.store_url, backup_dir=settings.data_dir / "backups")
+    store = Store.open(settings.store_url, backup_dir=settings.data_dir / "backups", alone=alone)
     models = _models(settings, store, specs, create, renewed)
     recorder = Recorder(lambda decisions: store.call(store.add_decisions, decisions))
     gates = _gates(settings, recorder, models)

@@ -81,7 +81,9 @@ class Imports:
         """Go on with what was cut off."""
         self._trimming = asyncio.create_task(self._trim())
         for job in await self._store.call(self._store.unfinished_file_imports):
-            self._work_on(job)
+            # Of several servers, the one that has the file.
+            if not self._store.shared or await asyncio.to_thread(self._path(job.id).exists):
+                self._work_on(job)
 
     async def aclose(self) -> None:
         """Stop; the next start goes on."""

@@ -331,6 +331,10 @@ class Asking:
         if target is not None:
             parent_id, continues = _place(ask, target)
         self._check_ended(parent_id)
+        if self._store.shared and parent_id is not None and parent_id not in self._turns:
+            parent = await self._store.call(self._store.message, party.owner, parent_id)
+            if parent.running:
+                raise StillRunning
         before = None
         if conversation_id is not None:
             before = await self._store.call(self._store.conversation, party.owner, conversation_id)

@@ -31,7 +31,7 @@ def do_runs(settings: Settings, operator: str, chosen: ReplaySet) -> None:
     prepare(settings)
     with known_errors():
         try:
-            engine = build_engine(settings)
+            engine = build_engine(settings, alone=True)
         except DatabaseBusy:
             engine = None
     try:

@@ -22,7 +22,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 from sqlalchemy import Connection, Engine
 
 from webchat.store.database.dialect import Dialect
-from webchat.store.database.leases import check_lease
+from webchat.store.database.leases import check_lease, purging_elsewhere
 from webchat.store.database.until import Until
 
 READERS = 4
@@ -161,6 +161,13 @@ class Database:
         """A transaction that needs no lease."""
         with self.dialect.translating(), self._engines[write].begin() as connection:
             yield connection
+
+    def purging(self, connection: Connection) -> datetime:
+        """Data deleted before this time is being purged by any process that serves the database. Within a
+        transaction that restores some, no other purge begins."""
+        if self.replica is None:
+            return self.purged_before
+        return max([self.purged_before, *purging_elsewhere(connection)])
 
     def _tidy_log(self) -> None:
         try:

@@ -60,6 +60,7 @@ from webchat.store.database.tables import (
     ReplayReplyRow,
     ReplayRunRow,
     ReplaySetRow,
+    ReplicaRow,
     ReviewRow,
     SearchEntryRow,
     ShareRow,
@@ -102,11 +103,19 @@ class PurgeVerbs(ShareRemoval):
         """
         # Not what is deleted from now on, even where all until next year is to go.
         self.purged_before = max(self.purged_before, min(before, datetime.now(UTC)))
+        if self.replica is not None:
+            self._tell_purge()
         gone = sum(self.slices(self._removals(before)))
         for _ in self.slices(self._unwanted_owners(before)):
             pass
         self._scrub()
         return gone
+
+    @writes
+    def _tell_purge(self, connection: Connection) -> None:
+        """Let no other process restore what goes now."""
+        own = update(ReplicaRow).where(ReplicaRow.id == self.replica)
+        connection.execute(own.values(purges_before=self.purged_before))
 
     @reads
     def owns_anything(self, connection: Connection, owner_id: str) -> bool:

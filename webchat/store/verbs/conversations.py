@@ -100,7 +100,7 @@ class ConversationVerbs(Database):
         """Restore a deleted conversation. Raises NotFound, also for one that was not deleted or whose purge
         has begun."""
         found = own_conversation(connection, owner, conversation_id, deleted=True, lock=True)
-        if found.deleted_at is not None and found.deleted_at < self.purged_before:
+        if found.deleted_at is not None and found.deleted_at < self.purging(connection):
             raise NotFound("conversation")
         connection.execute(
             update(ConversationRow).where(ConversationRow.id == conversation_id).values(deleted_at=None)

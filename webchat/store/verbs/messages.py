@@ -236,7 +236,8 @@ class MessageVerbs(Database):
 
     def _deleted_top(self, connection: Connection, owner: str, message_id: str, *, lock: bool) -> Row[Any]:
         row = own_message(connection, owner, message_id, deleted=True, lock=lock)
-        if row.deleted_at < self.purged_before:
+        purged = self.purging(connection) if lock else self.purged_before
+        if row.deleted_at < purged:
             raise NotFound("message")
         if row.under_id != row.conversation_id:
             own_message(connection, owner, row.under_id)
