@@ -67,7 +67,7 @@ class PostgresServer:
 
 
 @contextmanager
-def _embedded() -> Iterator[URL]:
+def embedded() -> Iterator[URL]:
     """A server of the wheel, its files in a temporary folder; gone afterwards."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -90,7 +90,7 @@ def postgres() -> Iterator[PostgresServer]:
         server.drop_all()
         return
     try:
-        running = _embedded()
+        running = embedded()
         url = running.__enter__()
     except Exception as error:
         reason = f"no PostgreSQL: {type(error).__name__}: {error}"

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
@@ -41,7 +42,7 @@ from webchat.monitoring.turn_log import log_turn
 from webchat.privacy import Encrypted, Keep, Masking, Unkept
 from webchat.prompts import PlainRenderer
 from webchat.settings import BadSettings, Settings, variable
-from webchat.store import Store
+from webchat.store import DatabaseBusy, Store
 from webchat.turns import Review, Turns
 from webchat.turns.gates.guards import AskModels, asked_models, check_guards, hiding
 from webchat.turns.gates.masked import MaskedGates
@@ -115,7 +116,7 @@ def build_engine(
     gates = _gates(settings, recorder, models)
     masked = _masking(settings, gates, store)
     report = _report(live, tracing, logs=settings.log_format == "json")
-    turns = _turns(settings, store, models, masked, report)
+    turns = _turns(settings, store, models, masked, report, _in_common(settings, store))
     return Engine(settings, store, models, recorder, gates, masked, turns, create, live, tracing)
 
 
@@ -157,7 +158,9 @@ async def reviewing(settings: Settings, store: Store) -> AsyncIterator[Review]:
         await models.aclose()
 
 
-def _turns(settings: Settings, store: Store, models: Models, gates: GateFactory, report: Report) -> Turns:
+def _turns(
+    settings: Settings, store: Store, models: Models, gates: GateFactory, report: Report, about: str
+) -> Turns:
     return Turns(
         store,
         models,
@@ -175,6 +178,7 @@ def _turns(settings: Settings, store: Store, models: Models, gates: GateFactory,
         routing=_routing(settings),
         disk_full=_reserve(settings),
         report=report,
+        about=about,
     )
 
 
@@ -256,6 +260,25 @@ def _masking(settings: Settings, gates: GateFactory, store: Store) -> GateFactor
         except ValueError as error:
             log.warning("%s. Until then, placeholder values are kept in memory only.", error)
     return MaskedGates(gates, Masking(keep), always=settings.masking == "always")
+
+
+def _in_common(settings: Settings, store: Store) -> str:
+    """A hash of the secrets that all servers of a database need. Raises `DatabaseBusy` if those that run have
+    others, and `OSError`."""
+    if not store.shared:
+        return ""
+    given = settings.cookie_secret
+    cookies = load_or_make_secret(settings.data_dir / SECRET) if given is None else given.get_secret_value()
+    keeps = settings.masking != "off" and settings.masking_keep == "encrypted"
+    masking = _masking_secret(settings) if keeps else ""
+    own = sha256(f"{cookies}\0{masking}".encode()).hexdigest()
+    if any(about not in ("", own) for _, about in store.replicas()):
+        store.close()
+        raise DatabaseBusy(
+            "Another webchat server uses this database with other secrets; sign-ins would not hold on both.",
+            cure="Start both with the same WEBCHAT_COOKIE_SECRET and WEBCHAT_MASKING_SECRET.",
+        )
+    return own
 
 
 def _masking_secret(settings: Settings) -> str:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, insert, select, text
 
-from tests.postgres import PostgresServer, _embedded
+from tests.postgres import PostgresServer, embedded
 from webchat.store import Store
 from webchat.store.database.codec import new_id, now
 from webchat.store.database.tables import ConversationRow, MessageRow, SearchEntryRow
@@ -191,7 +191,7 @@ def anew(store: Store, count: int) -> None:
 @contextmanager
 def database(postgres: bool) -> Iterator[str]:
     if postgres:
-        with _embedded() as url:
+        with embedded() as url:
             yield PostgresServer(url).empty()
     else:
         with tempfile.TemporaryDirectory() as folder:

@@ -223,12 +223,13 @@ async def served(url: str, folder: Path) -> AsyncIterator[tuple[list[Replica], i
             env = {
                 "DATABASE_URL": relay.url,
                 "WEBCHAT_COOKIE_SECRET": "the same for all of them, and long enough",
+                "WEBCHAT_MASKING_SECRET": "this one, too, the same for all of them",
                 "WEBCHAT_TITLES": "false",
                 "WEBCHAT_MAX_TURNS": "1000",
                 "WEBCHAT_MAX_TURNS_PER_NETWORK": "1000",
                 "WEBCHAT_SHUTDOWN_GRACE": "20",
             }
-            flags = ("--endpoint", endpoint.url, "--access", "open")
+            flags = ("--endpoint", endpoint.url, "--sign-in", "open")
             app = AppProcess(folder / f"replica{number}", *flags, env=env, preloaded=True)
             await stack.enter_async_context(app)
             replicas.append(Replica(app, relay))
@@ -288,7 +289,10 @@ async def test_whatever_happens_to_servers_nothing_shown_is_lost_and_no_reply_co
         assert one.whole.startswith(one.end["text"]), "something came twice, or is missing"
         match one.end["state"]:
             case "complete":
-                assert one.end["text"] == one.whole
+                assert one.end["text"] == one.whole, (
+                    one,
+                    [call.sent for call in endpoint.calls if _text(call) == one.text],
+                )
             case "stopped":
                 assert one.stopped
             case "failed":

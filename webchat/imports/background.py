@@ -132,6 +132,13 @@ class Imports:
                 507, "import_no_room", "The server has no room for this file.", "Contact the administrator."
             )
 
+    async def _check_here(self, id: str) -> None:
+        """Of several servers, only the one that a file was sent to has it."""
+        if self._store.shared and not await asyncio.to_thread(self._path(id).exists):
+            raise ImportRefused(
+                409, "import_elsewhere", "Another server has this file.", "Choose the file again."
+            )
+
     def _free(self) -> int:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return shutil.disk_usage(self._folder).free
@@ -143,6 +150,8 @@ class Imports:
         job = await self._store.call(self._store.file_import, owner.id, id)
         if job.state != "uploading" or at != job.received or not piece:
             return job
+        if at:
+            await self._check_here(id)
         if at + len(piece) > job.size:
             raise ImportRefused(
                 400, "import_longer", "The file has changed since it was chosen.", "Choose it again."
@@ -177,6 +186,7 @@ class Imports:
         job = await self._store.call(self._store.file_import, owner.id, id)
         if job.state != "checked":
             return job
+        await self._check_here(id)
         refuses = on_bad == "refuse" and bool(job.counts.get("bad"))
         values: dict[str, Any] = {"on_bad": on_bad, "state": "cancelled"}
         if not refuses:

@@ -59,7 +59,8 @@ class Turns:
     ask models for titles. cuts: leave out the oldest turns of a conversation that is too long for its model,
     instead of refusing it. inspect: keep what each reply's model was sent. compare_wait: seconds for
     which a side of a comparison waits for the other one. routing: as of `Pipeline`. report: called with each
-    reply that has ended, in numbers; it must be quick. Not thread-safe: use it on one event loop, between
+    reply that has ended, in numbers; it must be quick. about: what all servers of the
+    database must have in common. Not thread-safe: use it on one event loop, between
     `open` and `aclose`.
     """
 
@@ -83,6 +84,7 @@ class Turns:
         routing: Callable[[str], str] = lambda _: "",
         disk_full: Callable[[], bool] = lambda: False,
         report: Report | None = None,
+        about: str = "",
     ) -> None:
         self._store = store
         self._models = models
@@ -118,7 +120,7 @@ class Turns:
             most=Most(turns_per_owner, turns_per_link, turns_per_network, most_turns),
             disk_full=disk_full,
         )
-        self.replica = Replica(store, lost=self._lost, interrupted=self._interrupted)
+        self.replica = Replica(store, about, lost=self._lost, interrupted=self._interrupted)
         self._elsewhere = Elsewhere(store, self._turns, self._tell_here) if store.shared else None
         self._accepting = self._ending = self._closed = False
 

@@ -26,13 +26,20 @@ BEAT_SECONDS = 4.0
 class Replica:
     """This process among those that serve its database; where there can be no other, it always leads.
 
-    lost: called when others have ended the lease. interrupted: called with what others left running.
+    about: what all of them must have in common. lost: called when others have ended the lease. interrupted:
+    called with what others left running.
     """
 
     def __init__(
-        self, store: Store, *, lost: Callable[[], None], interrupted: Callable[[Sequence[Orphan]], None]
+        self,
+        store: Store,
+        about: str = "",
+        *,
+        lost: Callable[[], None],
+        interrupted: Callable[[Sequence[Orphan]], None],
     ) -> None:
         self._store = store
+        self._about = about
         self._lost = lost
         self._interrupted = interrupted
         self._until = 0.0
@@ -122,7 +129,7 @@ class Replica:
 
     async def _take(self) -> None:
         begun = time.monotonic()
-        await self._store.call(self._store.take_lease)
+        await self._store.call(self._store.take_lease, self._about)
         self._until = begun + LEASE_SECONDS
 
     async def _renew(self) -> bool | None:
