@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlalchemy import Connection, event, insert, text
 
-from tests.postgres import PostgresServer, _embedded
+from tests.postgres import PostgresServer, embedded
 from tests.store.talk import Talk
 from webchat.feedback.results import results
 from webchat.store import Store
@@ -283,7 +283,7 @@ def _reads_all(step: str) -> bool:
 @contextmanager
 def database(postgres: bool) -> Iterator[str]:
     if postgres:
-        with _embedded() as server:
+        with embedded() as server:
             yield PostgresServer(server).empty()
         return
     with tempfile.TemporaryDirectory() as folder:
