@@ -32,7 +32,7 @@ def opened(data: bytes, key: str = KEY) -> bytes:
 def test_what_is_sealed_comes_back(size: int) -> None:
     data = os.urandom(size)
     assert opened(sealed(data)) == data
-    assert data[:20] == b"" or data[:20] not in sealed(data)
+    assert size < 20 or data[:20] not in sealed(data)
 
 
 def test_two_files_of_one_text_share_nothing_but_the_name_of_the_format() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from webchat.store.database.sqlite import Sqlite
 from webchat.store.database.urls import dialect_for
 from webchat.store.errors import StoreUnavailable
 
-_PAGES = 1000
-"""Copied between two looks at whether to stop: some milliseconds."""
+_PAGES = 250
+"""Copied in one step, a few milliseconds; then the disk is left to others for as long as that took."""
+_LONGEST_PAUSE = 0.05
 
 
 class Stopped(Exception):
@@ -61,9 +63,15 @@ def copy_file(source: Path, target: Path, stop: Callable[[], bool] = lambda: Fal
     cannot be read, and for a full disk. What was written of the target is removed then.
     """
 
-    def look(_status: int, _remaining: int, _total: int) -> None:
+    began = time.monotonic()
+
+    def look(_status: int, remaining: int, _total: int) -> None:
+        nonlocal began
         if stop():
             raise Stopped
+        if remaining:
+            time.sleep(min(time.monotonic() - began, _LONGEST_PAUSE))
+        began = time.monotonic()
 
     target.unlink(missing_ok=True)
     dialect = dialect_for(f"sqlite:///{target}")
