@@ -394,6 +394,9 @@ NOT_DOORS = {
 
 # Who asks a model, or writes a text into the store, and by which rows that is covered.
 CALLS = {
+    ("api/routes.py", "stream"): "sends what the clock says",
+    ("doctor/models.py", "stream"): "a few words of its own, at the terminal",
+    ("doctor/network.py", "stream"): "a request of httpx",
     ("turns/pipeline.py", "stream"): "prepare",
     ("turns/titles/making.py", "stream"): "prepare",
     ("moderation/kinds/guard.py", "stream"): "a guard reads what is judged; its answer goes nowhere",
@@ -460,6 +463,7 @@ consent add_handover take_handover trim_handovers expire_chats
 consent add_handover take_handover trim_handovers
 end_share add_views
 discard_calls erase_call
+probe
 take_lease renew_lease release_lease end_lapsed_leases interrupt ask_to_end unfenced
 activate call close go_on_with create_link create_owner delete_conversation delete_messages delete_template
 delete_conversations remove_person
@@ -472,6 +476,7 @@ keep_owner forget_file_import trim_file_imports index_owed index_soon
 """
 NO_TEXT = frozenset(_NO_TEXT.split())
 _READS = """
+usage
 listed_links listed_link link_left link_changes consented answers link_answers handover
 list_tester_chats search_tester_chats read_tester_chat tester_media link_names looks log_look
 own_keys listed_keys key_holder living_keys
