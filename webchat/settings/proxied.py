@@ -50,7 +50,7 @@ class ProxiedFields(BaseModel):
 
     @field_validator("proxy_header", "proxy_email_header", "proxy_name_header", "proxy_groups_header")
     @classmethod
-    def _is_header(cls, value: str | None) -> str | None:
+    def _names_a_person(cls, value: str | None) -> str | None:
         return None if value is None else header_name(value)
 
     @field_validator("proxy_keys_url")
