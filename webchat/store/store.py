@@ -127,7 +127,8 @@ class Store(
                     # Not under the feet of a server, which would go on with the old tables.
                     with ExitStack() as locked:
                         if not serve:
-                            locked.enter_context(dialect.lock())
+                            # Those that share a database notice, finish what runs, and begin nothing more.
+                            locked.enter_context(dialect.lock(alone=not dialect.shared))
                         migrate(dialect, writer, backup_dir)
             reader = dialect.engine(write=False, size=READERS + HEAVY_READERS)
             stack.callback(reader.dispose)
