@@ -203,6 +203,7 @@ def test_what_is_in_the_target_is_not_touched(tmp_path: Path) -> None:
             copy_database(source, target)
 
 
+@pytest.mark.slow
 def test_a_file_is_made_of_either_kind(urls: tuple[str, str], tmp_path: Path) -> None:
     source, _ = urls
     found = copy_out(source, tmp_path / "out.db")
