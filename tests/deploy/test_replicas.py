@@ -101,7 +101,10 @@ class Person:
             except (OSError, TimeoutError, EOFError, ValueError):
                 self.again["follow"] += 1
                 await asyncio.sleep(0.3)
-        self.conversation, self.leaf = asked.end["conversation_id"], asked.reply
+        # Under a reply without a word, two messages would be sent to the model as one.
+        goes_on = bool(asked.end["text"])
+        self.conversation = asked.end["conversation_id"] if goes_on else None
+        self.leaf = asked.reply if goes_on else None
 
     async def _request(self, method: str, path: str, body: object) -> tuple[int, Any]:
         try:
@@ -289,10 +292,7 @@ async def test_whatever_happens_to_servers_nothing_shown_is_lost_and_no_reply_co
         assert one.whole.startswith(one.end["text"]), "something came twice, or is missing"
         match one.end["state"]:
             case "complete":
-                assert one.end["text"] == one.whole, (
-                    one,
-                    [call.sent for call in endpoint.calls if _text(call) == one.text],
-                )
+                assert one.end["text"] == one.whole
             case "stopped":
                 assert one.stopped
             case "failed":
