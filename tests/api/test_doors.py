@@ -476,7 +476,7 @@ keep_owner forget_file_import trim_file_imports index_owed index_soon
 """
 NO_TEXT = frozenset(_NO_TEXT.split())
 _READS = """
-usage
+usage_since probe
 listed_links listed_link link_left link_changes consented answers link_answers handover
 list_tester_chats search_tester_chats read_tester_chat tester_media link_names looks log_look
 own_keys listed_keys key_holder living_keys

@@ -42,7 +42,7 @@ def test_usage_is_summed_by_model_and_person_and_failures_by_code(
         state: TurnState = "complete" if failure is None else "failed"
         made = Provenance(prompt_tokens=10, completion_tokens=tokens, first_token_seconds=tokens / 10)
         store.write_batch([], [FinishedTurn(begun.reply.id, state, failure=failure, provenance=made)])
-    found = store.usage(datetime.now(UTC) - timedelta(hours=1))
+    found = store.usage_since(datetime.now(UTC) - timedelta(hours=1))
     assert found.replies == 3
     assert found.whole
     (model,) = found.models
@@ -54,10 +54,10 @@ def test_usage_is_summed_by_model_and_person_and_failures_by_code(
     assert found.links == ()
     assert found.errors == (("timeout", "echo", 1),)
     assert found.first_token == (0.1, 0.5, 0.7)
-    assert store.usage(datetime.now(UTC) + timedelta(minutes=1)).replies == 0
+    assert store.usage_since(datetime.now(UTC) + timedelta(minutes=1)).replies == 0
     # However many there are, the newest are read, by their key.
     monkeypatch.setattr(usage_verbs, "MOST_TURNS", 2)
-    cut = store.usage(datetime.now(UTC) - timedelta(hours=1))
+    cut = store.usage_since(datetime.now(UTC) - timedelta(hours=1))
     assert not cut.whole
     assert cut.replies == 2
     if store.dialect.url.drivername.startswith("sqlite"):

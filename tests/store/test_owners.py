@@ -144,7 +144,7 @@ NOT_OF_AN_OWNER = {
     # the servers of the settings, nobody's; none of it leaves the process but their ids
     "model_servers",
     "probe",
-    "usage",
+    "usage_since",
     # the operator's and the loopback start's, who gives what is asked of them (tests/store/test_moving.py)
     "movable_chats",
     "count_chats",

@@ -59,7 +59,7 @@ class HealthTab:
         since = datetime.now(UTC) - timedelta(
             days=days if isinstance(days, int) and days in DAYS else DAYS[0]
         )
-        used: Usage = await self._services.store.call(self._services.store.usage, since)
+        used: Usage = await self._services.store.call(self._services.store.usage_since, since)
         key = "console.health.used" if used.whole else "console.health.used_cut"
         said = caller.t(key, count=used.replies)
         if used.first_token:

@@ -38,7 +38,7 @@ class UsageVerbs(Database):
     """Sums over replies."""
 
     @heavy
-    def usage(self, connection: Connection, until: Until, since: datetime) -> Usage:
+    def usage_since(self, connection: Connection, until: Until, since: datetime) -> Usage:
         """Of the replies begun since then, the newest `MOST_TURNS` at most."""
         first = id_at(since)
         newest = select(*_FIELDS).where(TurnRow.message_id >= first).order_by(TurnRow.message_id.desc())
