@@ -146,7 +146,8 @@ async def test_a_restart_loses_nothing(tmp_path: Path, receiver: Receiver) -> No
 
 
 async def test_a_receiver_that_hangs_delays_no_other(store: Store, receiver: Receiver) -> None:
-    never = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    held: list[asyncio.StreamWriter] = []
+    never = await asyncio.start_server(lambda reader, writer: held.append(writer), "127.0.0.1", 0)
     url = f"http://127.0.0.1:{never.sockets[0].getsockname()[1]}"
     new_webhook(store, url, (), content=False, private=True)
     hook(store, receiver)
@@ -156,6 +157,9 @@ async def test_a_receiver_that_hangs_delays_no_other(store: Store, receiver: Rec
         while len(receiver.told) < 10:  # noqa: ASYNC110  the receiver has no event for it
             await asyncio.sleep(0.01)
     never.close()
+    for writer in held:
+        writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
 
 
 async def test_private_addresses_are_refused_when_connecting(store: Store, receiver: Receiver) -> None:
