@@ -333,6 +333,7 @@ HOSTILE: dict[tuple[str, str], tuple[Input, ...]] = {
     ("DELETE", "/api/queues/{id}"): (),
     ("POST", "/api/queues/{id}/next"): (),
     ("GET", "/api/reviews"): (),
+    ("DELETE", "/api/reviews/{id}"): (),
     ("PUT", "/api/reviews/{id}"): texts(
         "PUT", "/api/reviews/NOTHING", lambda text: {"verdict": "edit", "better": text}, 100_000
     ),

@@ -200,6 +200,7 @@ ROWS = [
     Row("GET", "/api/reviews", 404, member=200),
     Row("POST", "/api/queues/{id}/next", 404, member=404, body={}),
     Row("PUT", "/api/reviews/{id}", 404, member=404, body={"verdict": "skip"}),
+    Row("DELETE", "/api/reviews/{id}", 404, member=404),
     Row("GET", "/api/judgements/exports/{id}", 404, operates=404),
     Row("GET", "/api/links", 404, operates=200),
     Row("POST", "/api/links", 404, body={"name": "testers"}, operates=201),

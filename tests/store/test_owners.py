@@ -225,6 +225,7 @@ NOT_OF_AN_OWNER = {
     "has_reviews",
     "next_review",
     "give_review",
+    "take_back_review",
     "thumbs",
     "usable",
     # replays, the operators' (test_replays.py)

@@ -367,3 +367,49 @@ def test_a_review_reads_what_was_given_once_the_queue_is_its_own(
     locks = next(at for at, text in enumerate(asked) if "FOR UPDATE" in text)
     reads = next(at for at, text in enumerate(asked) if "queue_items.given" in text)
     assert locks < reads
+
+
+def test_a_review_is_taken_back_and_given_otherwise(store: Store, operator: str, tester: Talk) -> None:
+    for number in range(3):
+        tester.say(f"question {number}", f"answer {number}")
+    made, ada, bob = queue(store, operator), member(store, "ada"), member(store, "bob")
+    slipped = given(store, ada, made)
+    store.give_review(ada, slipped.item_id, REJECT)
+    after = given(store, ada, made)
+    with pytest.raises(NotFound):
+        store.take_back_review(bob, slipped.item_id)
+    store.take_back_review(ada, slipped.item_id)
+    store.take_back_review(ada, slipped.item_id)  # asked again
+    (mine,) = store.assigned(ada)
+    assert (mine.mine, mine.given, mine.total) == (0, 0, 3)
+    assert store.judgements(operator).items == ()
+    assert given(store, bob, made).item_id == after.item_id, "what came after it is free again"
+    assert given(store, ada, made).item_id == slipped.item_id
+    store.give_review(ada, slipped.item_id, ACCEPT)
+    (said,) = store.judgements(operator).items
+    assert said.judgement.rating == 1
+    # A skip gives its place away.
+    last = given(store, ada, made)
+    store.give_review(ada, last.item_id, SKIP)
+    store.give_review(bob, after.item_id, ACCEPT)
+    assert given(store, bob, made).item_id == last.item_id
+    with pytest.raises(ReviewTaken):
+        store.take_back_review(ada, last.item_id)
+    store.close_queue(operator, made.id)
+    with pytest.raises(NotFound):
+        store.take_back_review(ada, slipped.item_id)
+
+
+def test_a_reviewers_vote_is_taken_back_and_nobody_elses(store: Store, operator: str, tester: Talk) -> None:
+    id, *_ = _ended(tester)
+    store.vote_on(tester.owner, id, Vote("right"))
+    made = queue(store, operator, kind="comparisons", reviews=2)
+    people = [member(store, name) for name in ("ada", "bob")]
+    for person in people:
+        store.give_review(person, given(store, person, made).item_id, NewReview("left"))
+    assert len(store.listed_votes(operator).items) == 3
+    ada = people[0]
+    store.take_back_review(ada, store.queue_verdicts(operator, made.id)[0].item_id)
+    assert sorted(one.vote.owner_id for one in store.listed_votes(operator).items) == sorted(
+        [tester.owner, people[1]]
+    )

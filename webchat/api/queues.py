@@ -62,3 +62,8 @@ class Queues:
         except ValueError:
             raise bad_query("verdict") from None
         return GivenReview(others=tuple(one for one in others if one != "skip"))
+
+    async def take_back(self, member: Member, id: PathId) -> None:
+        """Take back one's review of an item: the queue gives it anew, next. Exported files stay as they are.
+        409 if it was skipped and others have its place."""
+        await self._store.call(self._store.take_back_review, member.id, id)

@@ -238,6 +238,7 @@ TABLE: tuple[tuple[Callable[[Services], object], tuple[Row, ...]], ...] = (
             Row("GET", "/api/reviews", Queues.assigned),
             Row("POST", "/api/queues/{id}/next", Queues.next),
             Row("PUT", "/api/reviews/{id}", Queues.review, body=LONG, work="save"),
+            Row("DELETE", "/api/reviews/{id}", Queues.take_back, status=204),
         ),
     ),
     (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from webchat.store.database.tables import QueueItemRow, QueueRow, ReviewRow
 from webchat.store.database.transactions import long, reads, writes
@@ -28,7 +28,7 @@ from webchat.store.judgements.reviewed_items import (
     shown,
     signs_in,
 )
-from webchat.store.judgements.stored_reviews import keep_judgement, keep_vote
+from webchat.store.judgements.stored_reviews import drop_review, keep_judgement, keep_vote
 from webchat.store.queue_records import VERDICTS, Assigned, NewReview, QueueKind, ReviewTask, Verdict
 
 
@@ -110,19 +110,12 @@ class QueueReviewVerbs(QueueVerbs):
         self, connection: Connection, reviewer: str, item_id: str, review: NewReview
     ) -> list[Verdict]:
         """Keep what a reviewer thinks of the item they were given; returns what the others made of it. The
-        first review of a person counts: a later one changes nothing. One that comes after its time counts if
-        nobody else has the place.
+        first review of a person counts: a later one changes nothing, unless they take it back. One that comes
+        after its time counts if nobody else has the place.
 
         Raises NotFound for an item that was not given to them or was deleted, ReviewTaken, and ValueError for
         a verdict that does not fit the item."""
-        # Reviews of a queue are kept one after another: what was given is read once it is locked.
-        its_queue = select(QueueItemRow.queue_id).where(QueueItemRow.id == item_id).scalar_subquery()
-        queue = connection.execute(
-            select(*QueueRow.__table__.columns).where(QueueRow.id == its_queue).with_for_update()
-        ).first()
-        item = find_given(connection, reviewer, item_id)
-        if queue is None or item is None or not signs_in(connection, reviewer):
-            raise NotFound("review")
+        queue, item = _given(connection, reviewer, item_id)
         if review.verdict not in VERDICTS[queue.kind] or (review.verdict == "edit") != bool(
             review.better.strip()
         ):
@@ -135,6 +128,34 @@ class QueueReviewVerbs(QueueVerbs):
         said = select(ReviewRow.verdict).where(*others, ReviewRow.verdict.not_in((OPEN, "skip")))
         found = list(connection.scalars(said.order_by(ReviewRow.until, ReviewRow.reviewer_id)))
         return [as_shown(item, reviewer, cast("Verdict", verdict)) for verdict in found]
+
+    @writes
+    def take_back_review(self, connection: Connection, reviewer: str, item_id: str) -> None:
+        """Delete what a reviewer made of an item of an open queue, and reserve it for them anew: it is what
+        they are given next. Files that were exported stay as they are. Nothing happens if there is no review.
+
+        Raises NotFound as `give_review`, and for a closed queue; ReviewTaken for one they skipped whose place
+        others have."""
+        queue, item = _given(connection, reviewer, item_id)
+        if queue.closed_at is not None:
+            raise NotFound("review")
+        mine = (ReviewRow.queue_id == queue.id, ReviewRow.reviewer_id == reviewer)
+        verdict = connection.scalar(select(ReviewRow.verdict).where(*mine, ReviewRow.item_id == item_id))
+        if verdict == OPEN:
+            return
+        moment = database_time(connection)
+        given = item.given - (verdict != "skip")
+        if given + count_reserved(connection, item, reviewer, moment) >= queue.reviews:
+            raise ReviewTaken
+        if verdict != "skip":
+            drop_review(connection, reviewer, item)
+            connection.execute(
+                update(QueueItemRow).where(QueueItemRow.id == item_id).values(given=QueueItemRow.given - 1)
+            )
+        # What they were given since is free again, so that this one comes next.
+        connection.execute(delete(ReviewRow).where(*mine, ReviewRow.verdict == OPEN))
+        anew = update(ReviewRow).where(*mine, ReviewRow.item_id == item_id)
+        connection.execute(anew.values(verdict=OPEN, until=moment + RESERVED))
 
     def _keep_review(
         self, connection: Connection, reviewer: str, item: Row[Any], queue: Row[Any], review: NewReview
@@ -152,6 +173,19 @@ class QueueReviewVerbs(QueueVerbs):
         given = update(QueueItemRow).where(QueueItemRow.id == item.id)
         connection.execute(given.values(given=QueueItemRow.given + 1))
         return as_shown(item, reviewer, review.verdict)
+
+
+def _given(connection: Connection, reviewer: str, item_id: str) -> tuple[Row[Any], Row[Any]]:
+    """An item that was given to a reviewer, after its queue, which is locked: reviews of a queue are kept one
+    after another, and what was given is read then. Raises NotFound."""
+    its_queue = select(QueueItemRow.queue_id).where(QueueItemRow.id == item_id).scalar_subquery()
+    queue = connection.execute(
+        select(*QueueRow.__table__.columns).where(QueueRow.id == its_queue).with_for_update()
+    ).first()
+    item = find_given(connection, reviewer, item_id)
+    if queue is None or item is None or not signs_in(connection, reviewer):
+        raise NotFound("review")
+    return queue, item
 
 
 def _is_theirs(queue: Row[Any], reviewer: str) -> bool:

@@ -92,6 +92,24 @@ def keep_vote(connection: Connection, reviewer: str, item: Row[Any], review: New
     )
 
 
+def drop_review(connection: Connection, reviewer: str, item: Row[Any]) -> None:
+    """Delete the judgement or the vote that a review of an item is."""
+    if item.message_id is not None:
+        mine = (JudgementRow.message_id == item.message_id, JudgementRow.owner_id == reviewer)
+        connection.execute(delete(JudgementRow).where(*mine))
+        return
+    first = select(ComparisonRow.asked_id).where(ComparisonRow.id == item.comparison_id).scalar_subquery()
+    sides = {ComparisonRow.left_id: item.left_id, ComparisonRow.right_id: item.right_id}
+    if is_turned(item, reviewer):
+        sides = {ComparisonRow.left_id: item.right_id, ComparisonRow.right_id: item.left_id}
+    those = (column == id for column, id in sides.items())
+    connection.execute(
+        delete(ComparisonRow).where(
+            ComparisonRow.owner_id == reviewer, ComparisonRow.asked_id == first, *those
+        )
+    )
+
+
 def remove_reviews(connection: Connection, reviewer: str, limit: int) -> int:
     """Delete some of the judgements, votes and places of a reviewer who is removed; returns how many."""
     judged = select(JudgementRow.id).where(JudgementRow.owner_id == reviewer).limit(limit)

@@ -9,7 +9,7 @@ import { errorLine, listed, t } from "../i18n.js";
 import { markdownView } from "../markdown.js";
 import { openSheet } from "../sheet.js";
 import { style } from "../style.js";
-import { CHOICES, folded, verdictOf } from "./verdict.js";
+import { CHOICES, folded, undoes, verdictOf } from "./verdict.js";
 
 /** @import { AssignedQueue, ReviewTask, Verdict } from "../types.js" */
 
@@ -38,6 +38,10 @@ class Reviews {
   /** @type {HTMLTextAreaElement | null} */
   #better = null;
   #comment = field("review.comment");
+  /** @type {string | null} the item that was judged last, of the same queue */
+  #last = null;
+  #undo = h("button", { type: "button", class: "wc-button wc-review-undo", hidden: true, onclick: () => this.#takeBack() }, t("review.undo"), h("kbd", { "aria-hidden": "true" }, "Z"));
+  #told = h("div", { class: "wc-review-told" }, this.#note, this.#undo);
   #busy = false;
 
   show() {
@@ -56,6 +60,7 @@ class Reviews {
     if (!found) return;
     connection.me = { ...connection.me, reviews: found.queues.some(({ given, total }) => given < total) };
     this.#task = this.#queue = null;
+    this.#mark(null);
     if (found.queues.length === 1 && found.queues[0].given < found.queues[0].total) return this.#next(found.queues[0].id);
     this.#foot.replaceChildren();
     this.#body.replaceChildren(
@@ -101,14 +106,14 @@ class Reviews {
   #drawFoot(task) {
     const question = h("p", { class: "wc-review-question" }, t(`review.question.${task.kind}`));
     const buttons = CHOICES[task.kind].map(([verdict, key]) => h("button", { type: "button", class: `wc-button ${verdict === "skip" ? "wc-review-skip" : ""}`, "data-do": verdict, onclick: () => this.#choose(verdict) }, t(`review.do.${verdict}`), h("kbd", { "aria-hidden": "true" }, key)));
-    this.#foot.replaceChildren(question, h("div", { class: "wc-review-choices" }, buttons), this.#comment, this.#note, keys(task.kind));
+    this.#foot.replaceChildren(question, h("div", { class: "wc-review-choices" }, buttons), this.#comment, this.#told, keys(task.kind));
   }
 
   /** @param {AssignedQueue} queue */
   #drawEnd(queue) {
     const done = queue.given >= queue.total;
     this.#body.replaceChildren(h("div", { class: "wc-review-head" }, h("strong", { dir: "auto" }, queue.name), progress(queue)), h("p", { class: "wc-review-empty" }, t(done ? "review.done" : "review.nothing")));
-    this.#foot.replaceChildren(this.#note, h("div", { class: "wc-review-choices" }, h("button", { type: "button", class: "wc-button", onclick: () => this.#queues() }, t("review.queues"))));
+    this.#foot.replaceChildren(this.#told, h("div", { class: "wc-review-choices" }, h("button", { type: "button", class: "wc-button", onclick: () => this.#queues() }, t("review.queues"))));
   }
 
   // --- the verdict --------------------------------------------------------------------------------------------------
@@ -137,7 +142,7 @@ class Reviews {
     });
     this.#body.querySelector(".wc-review-reply")?.replaceChildren(h("span", { class: "wc-review-role" }, t("review.better")), better);
     const save = h("button", { type: "button", class: "wc-button wc-primary", onclick: () => this.#give("edit") }, t("review.save"));
-    this.#foot.replaceChildren(h("div", { class: "wc-review-choices" }, save, h("button", { type: "button", class: "wc-button", onclick: cancel }, t("app.cancel"))), this.#comment, this.#note, keys("edit"));
+    this.#foot.replaceChildren(h("div", { class: "wc-review-choices" }, save, h("button", { type: "button", class: "wc-button", onclick: cancel }, t("app.cancel"))), this.#comment, this.#told, keys("edit"));
     better.focus();
   }
 
@@ -151,6 +156,23 @@ class Reviews {
     if (!given) return;
     const mine = t(`review.gave.${verdict}`);
     this.#say(given.others.length ? t("review.saved_others", { mine, others: listed(given.others.map((one) => t(`review.gave.${one}`))) }) : t("review.saved", { mine }));
+    this.#mark(task.id);
+    await this.#next(queue.id);
+  }
+
+  /** @param {string | null} id of an item that can be judged again */
+  #mark(id) {
+    this.#last = id;
+    this.#undo.hidden = !id;
+  }
+
+  async #takeBack() {
+    const [id, queue] = [this.#last, this.#queue];
+    if (!id || !queue) return;
+    const done = await this.#ask(async () => (await api.delete(`api/reviews/${id}`), true));
+    if (!done) return;
+    this.#mark(null);
+    this.#say(t("review.undone"));
     await this.#next(queue.id);
   }
 
@@ -185,7 +207,13 @@ class Reviews {
 
   /** @param {KeyboardEvent} event */
   #onKey(event) {
-    if (!this.#task || this.#better || event.target instanceof HTMLTextAreaElement) return;
+    if (this.#better || event.target instanceof HTMLTextAreaElement) return;
+    if (this.#last && undoes(event)) {
+      event.preventDefault();
+      void this.#takeBack();
+      return;
+    }
+    if (!this.#task) return;
     const verdict = verdictOf(this.#task.kind, event);
     if (!verdict) return;
     event.preventDefault();

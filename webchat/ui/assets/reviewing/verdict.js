@@ -17,6 +17,10 @@ export function verdictOf(kind, { key, ctrlKey, metaKey, altKey, isComposing, re
   return CHOICES[kind].find(([, one]) => one === key.toUpperCase())?.[0] ?? null;
 }
 
+/** Whether a key takes the last review back: Z, alone or as everywhere else. */
+/** @param {{ key: string, altKey?: boolean, shiftKey?: boolean, isComposing?: boolean, repeat?: boolean }} event */
+export const undoes = ({ key, altKey, shiftKey, isComposing, repeat }) => key.toUpperCase() === "Z" && !(altKey || shiftKey || isComposing || repeat);
+
 /** How many of the first messages are folded: the last question is always shown. */
 /** @param {number} messages */
 export const folded = (messages) => (messages > 3 ? messages - 1 : 0);
