@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text
@@ -14,6 +16,7 @@ from tests.store.talk import Talk
 from webchat.store import LeaseLost, Store, StoreUnavailable
 from webchat.store.database import postgres as dialect
 from webchat.store.errors import LeaseLapsed
+from webchat.store.events import tell_webhooks
 from webchat.store.records import FinishedTurn, JournalEntry
 
 
@@ -103,3 +106,29 @@ def test_no_lease_ends_under_a_transaction_and_none_is_held_by_one_that_stands_s
         with pytest.raises(StoreUnavailable):
             standing_still()
         assert living.owner(owner).name == "Ada"
+
+
+def test_a_webhook_that_is_removed_meanwhile_costs_no_reply(stores: tuple[Store, Store]) -> None:
+    one, other = stores
+    hook = one.create_webhook("https://example.org", "secret", ["reply.ended"])
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with ThreadPoolExecutor(1) as thread:
+        with one.transaction(write=True) as connection:
+            tell_webhooks(connection, "reply.ended", ["reply"], datetime.now(UTC))
+            removing = thread.submit(other.remove_webhook, hook.id)
+            while not connection.scalar(text(waits)):
+                time.sleep(0.02)
+        removing.result()
+    assert one.list_webhooks() == []
+    with other.transaction(write=True) as removes:
+        again = one.create_webhook("https://example.org", "secret", ["reply.ended"])
+        removes.execute(text("DELETE FROM webhooks WHERE id = :id"), {"id": again.id})
+        talk = Talk(one, one.create_owner("visitor", "Ada").id)
+        id = talk.begin("hello").reply.id
+        with ThreadPoolExecutor(1) as thread:
+            ending = thread.submit(one.write_batch, (), [FinishedTurn(id, "complete")])
+            while not removes.scalar(text(waits)):
+                time.sleep(0.02)
+            removes.commit()
+            (reply,) = ending.result()
+    assert reply.state == "complete"

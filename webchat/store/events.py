@@ -12,7 +12,8 @@ from webchat.store.database.codec import new_id
 from webchat.store.database.tables import DeliveryRow, WebhookRow
 from webchat.store.webhook_records import WebhookEvent
 
-_WEBHOOKS = select(WebhookRow.id, WebhookRow.events)
+# None is removed under a transaction that notes something for it, which then fails nobody's reply.
+_WEBHOOKS = select(WebhookRow.id, WebhookRow.events).with_for_update(read=True, key_share=True)
 
 
 def tell_webhooks(

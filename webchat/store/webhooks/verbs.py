@@ -78,7 +78,8 @@ class WebhookVerbs(Database):
     @writes
     def remove_webhook(self, connection: Connection, webhook_id: str) -> Webhook:
         """Delete a webhook and what it was still to be told. Raises NotFound."""
-        found = _load(_found(connection.execute(_WEBHOOKS.where(WebhookRow.id == webhook_id)).first()))
+        that = _WEBHOOKS.where(WebhookRow.id == webhook_id).with_for_update()
+        found = _load(_found(connection.execute(that).first()))
         connection.execute(delete(DeliveryRow).where(DeliveryRow.webhook_id == webhook_id))
         connection.execute(delete(WebhookRow).where(WebhookRow.id == webhook_id))
         return found
