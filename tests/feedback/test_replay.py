@@ -48,6 +48,7 @@ from webchat.store.errors import StoreUnavailable
 from webchat.store.records import BegunTurn, ConversationSettings, NewTurn, TemplateUse
 from webchat.store.replay_records import ReplayChoice, ReplayRun, ReplayVariant
 from webchat.turns import Ask, Party, Turns
+from webchat.turns.replicas.replica import Replica
 
 ITEMS = 9
 
@@ -249,6 +250,22 @@ async def test_the_end_of_the_server_ends_the_replayer_and_an_unreachable_databa
     assert "Traceback" not in caplog.text
     ended = store.replay_run(operator.owner, run.id)
     assert (ended.state, ended.done, ended.failed) == ("open", 0, 0)
+
+
+async def test_a_replay_waits_for_a_server_that_may_not_write_for_a_while(
+    operator: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_run(operator)
+    monkeypatch.setattr(running, "LOOK_SECONDS", 0.0)
+    held = iter([False, False])
+    monkeypatch.setattr(Replica, "held", property(lambda _: next(held, True)))
+    async with turning(operator.store, EchoBackend()) as turns:
+        serving = asyncio.create_task(Replayer(operator.store, turns).serve())
+        while operator.store.replay_run(operator.owner, run.id).state == "open":
+            assert not serving.done()
+            await asyncio.sleep(0.01)
+        serving.cancel()
+    assert operator.store.replay_run(operator.owner, run.id).done == ITEMS
 
 
 def test_a_variant_changes_what_it_sets_and_nothing_else() -> None:

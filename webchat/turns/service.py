@@ -129,6 +129,11 @@ class Turns:
         """Whether `start` accepts requests: from `open` until `aclose`, while this process may write."""
         return self._accepting and self.replica.held and not self.replica.outdated
 
+    @property
+    def closing(self) -> bool:
+        """Whether it accepts no request any more, however long one waits."""
+        return not self._accepting
+
     def activity(self) -> dict[str, Activity]:
         """What goes on now, by model."""
         found: dict[str, Activity] = {}

@@ -43,7 +43,9 @@ class Replayer:
             try:
                 await self.do_open()
             except NotAccepting:
-                return
+                if self._turns.closing:
+                    return
+                log.warning("a replay waits until this server may write again")
             except StoreError as error:
                 log.error("a replay waits, as the database does not answer: %s", error)
             except Exception:

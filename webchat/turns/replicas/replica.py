@@ -46,6 +46,7 @@ class Replica:
         self._leading = asyncio.Event()
         self._following = asyncio.Event()
         self._beating: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
         self.outdated = False
         """A newer version has changed the database: this one finishes what runs and begins nothing."""
 
@@ -78,27 +79,33 @@ class Replica:
         self._lead(False)
         if self._beating is None:
             return
-        self._beating.cancel()
-        await asyncio.gather(self._beating, return_exceptions=True)
-        self._beating = None
+        tasks = [task for task in (self._beating, self._ending) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._beating = self._ending = None
         self._until = 0.0
         with suppress(StoreUnavailable):
             await self._store.call(self._store.release_lease)
 
     async def lead(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run `work`, which ends when it is cancelled, whenever this process leads."""
+        """Run `work`, which ends when it is cancelled, whenever this process leads, until it ends by itself.
+        What fails is begun again."""
         while True:
             await self._leading.wait()
             working = asyncio.create_task(work())
             losing = asyncio.create_task(self._following.wait())
             try:
-                await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 working.cancel()
                 losing.cancel()
                 await asyncio.gather(working, losing, return_exceptions=True)
-            if self.leads:
-                return
+            if working in done:
+                if (error := working.exception()) is None:
+                    return
+                log.error("what one server does for all failed; will retry", exc_info=error)
+                await asyncio.sleep(BEAT_SECONDS)
 
     async def _beat(self) -> None:
         while True:
@@ -119,13 +126,23 @@ class Replica:
             self._lead(False)
             self._lost()
             await self._take()
-        elif not late:  # who comes back late gives others the time to renew theirs
-            store = self._store
+        # Who comes back late gives others the time to renew theirs. And no lease waits for its turn at the
+        # store's threads.
+        elif not late and (self._ending is None or self._ending.done()):
+            self._ending = asyncio.create_task(self._end_others(), name="end lapsed leases")
+
+    async def _end_others(self) -> None:
+        store = self._store
+        try:
             if await store.call(store.end_lapsed_leases):
                 await store.call(store.discard_calls)
             if orphans := await store.call(store.interrupt_orphans):
                 log.warning("%d replies of a server that is gone were interrupted", len(orphans))
                 self._interrupted(orphans)
+        except StoreUnavailable as error:
+            log.warning("leases of other servers were not looked at; will retry: %s", error)
+        except Exception:
+            log.exception("ending the leases of other servers failed; will retry")
 
     async def _take(self) -> None:
         begun = time.monotonic()
