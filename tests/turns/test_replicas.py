@@ -4,6 +4,7 @@ its server is gone."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from webchat.store.errors import LinkMessagesUsed
 from webchat.store.link_records import LinkTerms
 from webchat.store.records import BegunTurn
 from webchat.store.replicas.signals import Signals
-from webchat.turns import Ask, Delta, Done, News, Party
+from webchat.turns import Ask, Delta, Done, Followed, News, Party, Status
+from webchat.turns.ask import Against
 from webchat.turns.replicas import replica
 
 __all__ = ["postgres"]
@@ -193,6 +195,96 @@ async def test_one_leads_and_the_next_when_it_is_gone(servers: Servers) -> None:
     await until(lambda: worked == ["one", "other"])
     for task in tasks:
         task.cancel()
+
+
+async def test_who_leads_works_whatever_became_of_it_before(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica, "BEAT_SECONDS", 0.0)
+    alone = replica.Replica(store, lost=lambda: None, interrupted=lambda _: None)
+    await alone.open()
+    worked: list[str] = []
+    ending = asyncio.Event()
+
+    async def work() -> None:
+        worked.append("begun")
+        if len(worked) == 1:
+            raise RuntimeError("a bug")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await ending.wait()
+
+    task = asyncio.create_task(alone.lead(work))
+    await until(lambda: len(worked) == 2)
+    alone._lead(False)
+    await asyncio.sleep(0.01)
+    alone._lead(True)  # before what it did has ended
+    ending.set()
+    await until(lambda: len(worked) == 3)
+    task.cancel()
+    await alone.aclose()
+
+
+async def test_a_lease_waits_for_nothing_that_the_store_is_busy_with(servers: Servers) -> None:
+    at = await servers.start()
+    free = threading.Event()
+    busy = [at.store._threads[kind].submit(free.wait) for kind in ("long", "long", "long", "write")]
+    try:
+        for _ in range(5):
+            renewed = at.turns.replica._until
+            await until(lambda: at.turns.replica._until > renewed)  # noqa: B023
+    finally:
+        free.set()
+    assert all(one.result() for one in busy)
+
+
+async def test_no_message_that_is_lost_or_not_understood_ends_what_others_hear(servers: Servers) -> None:
+    one, other = await servers.start(), await servers.start()
+    for at in (one, other):
+        await until(lambda: at.turns._elsewhere is not None and at.turns._elsewhere._signals.arrive)  # noqa: B023
+    follower = other.turns.watch(other.owner, {})
+    with one.store.unfenced(write=True) as connection:
+        for said in ("5", "no JSON", '["other","wrote",["x"]]'):
+            connection.execute(text("SELECT pg_notify('webchat', :said)"), {"said": said})
+    # Its connection for speaking ends, and with it what it says next.
+    speaking = "query LIKE '%unnest%' AND datname = current_database() AND pid <> pg_backend_pid()"
+    with one.store.unfenced(write=True) as connection:
+        connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {speaking}"))
+    one.turns.changed(one.owner, "chat")
+    assert all(isinstance(event, News) for _, event in await follower.batch())
+    follower.close()
+
+
+async def test_at_another_server_the_sides_of_a_comparison_tell_nothing_until_both_have_ended(
+    servers: Servers,
+) -> None:
+    sides = Stepped(["one ", "two"]), Stepped(["1 ", "2"])
+    sides[0].model, sides[1].model = "first", "second"
+    one, other = await servers.start(*sides), await servers.start()
+    ask = Ask(kind="send", text="go", client_key="k", model="first", against=Against("second"))
+    begun = await one.turns.start(one.owner, ask)
+    assert begun.sides is not None
+    ids = [side.reply.id for side in begun.sides]
+    early, late = other.turns.watch(other.owner, dict.fromkeys(ids, 0)), None
+    seen: list[Followed] = []
+    sides[0].go(9)
+    await until(lambda: any(not m.running for m in (one.store.message(one.owner, id) for id in ids)))
+    assert other.turns._elsewhere is not None
+    late = other.turns.watch(other.owner, dict.fromkeys(ids, 0))
+    while not set(ids) <= {id for id, _ in seen}:
+        seen += await late.batch()
+    await other.turns._elsewhere._look()
+    seen += early.at_once() + late.at_once()
+    states = {event for _, event in seen if not isinstance(event, News)}
+    assert states == {Status("queued")}
+    sides[1].go(9)
+    done: dict[str, Done] = {}
+    while len(done) < 2:
+        done |= {id: event for id, event in await late.batch() if isinstance(event, Done)}
+    assert {event.message.text for event in done.values()} == {"one two", "1 2"}
+    early.close()
+    late.close()
 
 
 async def test_an_older_version_finishes_what_runs_and_begins_nothing(servers: Servers) -> None:

@@ -452,10 +452,14 @@ class Turns:
             if turn is not None and turn.owner == owner:
                 return turn
             message = await self._store.call(self._store.message, owner, message_id)
-            if not message.running:
+            # Of a comparison, neither side has ended for its person while the other one runs.
+            compared = message.compared is not None and message.compared.running
+            if not (message.running or compared):
                 return message
             if self._elsewhere is not None and await self._store.call(self._store.runs_elsewhere, message_id):
                 return self._elsewhere.turn(message)
+            if not message.running:
+                return message
             if message_id not in self._turns and loop.time() > deadline:
                 # Nobody writes it: only a crash inside the server leaves such a message.
                 log.error("reply %s has no turn; marked interrupted", message_id)

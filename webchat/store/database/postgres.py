@@ -28,7 +28,7 @@ IDLE_MS = 8_000
 """How long a transaction may wait for its process before PostgreSQL ends it: one that is paused holds up
 nobody."""
 
-_WIRE = {
+WIRE = {
     "connect_timeout": 10,
     # A network that is cut is noticed before others take this process for dead.
     "keepalives_idle": 5,
@@ -66,7 +66,7 @@ class Postgres(Dialect):
             isolation_level="READ COMMITTED" if write else "REPEATABLE READ",
             # Neither does it lock: under that level it would fail where somebody else has just written.
             execution_options={} if write else {"postgresql_readonly": True},
-            connect_args=_WIRE,
+            connect_args=WIRE,
             json_serializer=dump_json,
             hide_parameters=True,
         )
@@ -108,7 +108,7 @@ class Postgres(Dialect):
     @contextmanager
     def _session(self) -> Iterator[Connection]:
         """A session of its own for a lock, which so ends with the process, however that ends."""
-        engine = create_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=_WIRE)
+        engine = create_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=WIRE)
         with self.translating():
             connection = engine.connect()
         try:

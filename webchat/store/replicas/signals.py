@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from webchat.store.database.codec import new_id
+from webchat.store.database.postgres import WIRE
 from webchat.store.database.transactions import Database
 
 CHANNEL = "webchat"
@@ -26,6 +27,9 @@ SILENT_SECONDS = 12.0
 
 RETRY_SECONDS = 2.0
 
+_MISSED = "missed"
+"""Says that some of the sender's messages were lost."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -37,7 +41,8 @@ class Signals:
     """
 
     def __init__(self, store: Database, heard: Callable[[list[str]], None], back: Callable[[], None]) -> None:
-        url = store.dialect.url.set(drivername="postgresql")
+        wire = {name: str(value) for name, value in WIRE.items()}
+        url = store.dialect.url.set(drivername="postgresql").update_query_dict(wire)
         self._url = url.render_as_string(hide_password=False)
         self._heard = heard
         self._back = back
@@ -70,9 +75,7 @@ class Signals:
 
         while True:
             with suppress(psycopg.Error, OSError):
-                connection = await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, connect_timeout=10, keepalives_idle=5, keepalives_interval=3
-                )
+                connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
                 async with connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     self.send("here")
@@ -88,10 +91,14 @@ class Signals:
             self._back()
         try:
             sender, *words = json.loads(payload)
-        except ValueError:
-            return
-        if sender != self._me:
-            self._heard(words)
+            if sender == self._me:
+                return
+            if words == [_MISSED]:
+                self._back()
+            else:
+                self._heard(words)
+        except Exception:  # whatever else uses the channel: what is heard next counts
+            _log.warning("a message of another server was not understood", exc_info=True)
 
     async def _speak(self) -> None:
         import psycopg
@@ -99,7 +106,7 @@ class Signals:
         while True:
             with suppress(psycopg.Error, OSError):
                 connection = await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, connect_timeout=10, prepare_threshold=None
+                    self._url, autocommit=True, prepare_threshold=None
                 )
                 async with connection:
                     while True:
@@ -109,5 +116,6 @@ class Signals:
                         waiting, self._waiting = list(self._waiting), {}
                         together = "SELECT pg_notify(%s, payload) FROM unnest(%s::text[]) AS payload"
                         await connection.execute(together, (CHANNEL, waiting))
-            self._waiting.clear()
             await asyncio.sleep(RETRY_SECONDS)
+            self._waiting.clear()
+            self.send(_MISSED)

@@ -25,7 +25,7 @@ from webchat.store.database.tables import (
     TurnRow,
 )
 from webchat.store.database.transactions import Database, reads, writes
-from webchat.store.records import FinishedTurn, JournalEntry, Lease, Orphan, TurnElsewhere
+from webchat.store.records import FinishedTurn, JournalEntry, Lease, Orphan, TurnElsewhere, TurnState
 from webchat.store.verbs.tree import chunks, messages_by_id
 from webchat.store.verbs.turns import finish_turns
 
@@ -232,7 +232,8 @@ class ReplicaVerbs(Database):
                 message = messages_by_id(connection, [row.message_id])[0] if ended else None
                 if message is not None and message.compared is not None and message.compared.running:
                     message = None
-                found.append(TurnElsewhere(row.message_id, row.state, entries, message))
+                state: TurnState = row.state if row.compared_in is None else "queued"
+                found.append(TurnElsewhere(row.message_id, state, entries, message))
         return found
 
     def _interrupting(self, orphans: Sequence[Orphan]) -> Iterator[Callable[[], None]]:

@@ -31,7 +31,9 @@ class TurnCopy:
         self.begun = message
         self.id = message.id
         self.entries: list[Delta] = []
-        self.status = Status("queued" if message.state == "queued" else "streaming")
+        # How far the sides of a comparison are would tell them apart.
+        waits = message.state == "queued" or message.compared is not None
+        self.status = Status("queued" if waits else "streaming")
         self.version = 0
         self.message: Message | None = None
         self.readers: set[Reader] = set()
@@ -122,6 +124,8 @@ class Elsewhere:
                     await self._wake.wait()
             except TimeoutError:
                 self._signals.send("here")
+                for id in self._copies:  # it may not have been heard
+                    self._signals.send("follow", id)
             self._wake.clear()
             try:
                 await self._look()

@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("about_id", "word", name=op.f("pk_name_words")),
     )
     op.create_index("ix_name_words_word", "name_words", ["kind", "word", "about_id"])
-    said = op.get_bind().execute(sa.text(_CALLED.replace("chr10", "'\n'"))).all()
+    said = op.get_bind().execute(sa.text(_CALLED)).all()
     for start in range(0, len(said), _AT_ONCE):
         rows = [
             {"about_id": id, "word": word, "kind": kind}
