@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import os
 import shutil
 import signal
@@ -10,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -284,3 +287,103 @@ def test_the_commands_say_what_they_did(
     assert run(["restore", file.name]) == 0
     assert "sign in" in capsys.readouterr().err
     assert texts_in(settings_in(tmp_path / "new")) == ["hello", "again"]
+
+
+@pytest.mark.parametrize("name", ["webchat", "notes"])
+def test_a_backup_touches_no_other_file(name: str, tmp_path: Path) -> None:
+    """Not even the database, which the name with an ending would be."""
+    settings = filled(tmp_path / "data", "one")
+    others = [settings.data_dir / f"notes.{kind}" for kind in ("db", "part")]
+    for other in others:
+        other.write_text("mine")
+    make_backup(settings, settings.data_dir / name)
+    assert texts_in(settings) == ["one"]
+    assert [other.read_text() for other in others] == ["mine", "mine"]
+
+
+def test_a_stopped_backup_leaves_nothing_and_nothing_bare_where_it_is_kept(tmp_path: Path) -> None:
+    settings = filled(tmp_path / "data", "one")
+    kept = tmp_path / "kept"
+    seen: list[str] = []
+
+    def stop() -> bool:
+        seen.extend(path.name for path in kept.rglob("*.db"))
+        return True
+
+    with pytest.raises(Stopped):
+        make_backup(sealed(settings), kept / "backup", stop=stop)
+    code = (
+        "import os, signal; from webchat.commands.backup import _told\n"
+        "try:\n with _told(): os.kill(os.getpid(), signal.SIGTERM); signal.pause()\n"
+        "finally: print('cleaned')"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert ended.stdout == "cleaned\n", ended.stderr
+    assert not seen
+    assert not list(kept.iterdir())
+    assert not list(settings.data_dir.glob(".webchat-backup-*"))
+
+
+def test_of_a_damaged_database_no_backup_is_made(tmp_path: Path) -> None:
+    """Or snapshots of it would take the place of those from before."""
+    settings = filled(tmp_path / "data", *(f"text {number} " * 200 for number in range(100)))
+    path = settings.data_dir / "webchat.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        query = "SELECT max(rootpage) FROM sqlite_master WHERE tbl_name = 'messages'"
+        (root,) = connection.execute(query).fetchone()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xff" * size)
+    with pytest.raises(BackupError, match="damaged"):
+        make_backup(settings, tmp_path / "backup")
+    assert not (tmp_path / "backup").exists()
+
+
+def test_a_newer_versions_backup_takes_nothings_place(tmp_path: Path) -> None:
+    newer, mine = filled(tmp_path / "newer", "newer"), filled(tmp_path / "mine", "mine")
+    with closing(sqlite3.connect(newer.data_dir / "webchat.db")) as connection:
+        connection.execute("UPDATE webchat_schema SET version_num = '9999'")
+        connection.commit()
+    make_backup(newer, tmp_path / "backup")
+    with pytest.raises(BackupError, match="newer version"):
+        restore(mine, tmp_path / "backup", replace=True)
+    assert texts_in(mine) == ["mine"]
+    assert not (mine.data_dir / "webchat.db.restoring").exists()
+
+
+def test_secrets_come_back_where_the_database_is_on_another_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = sealed(filled(tmp_path / "source", "one"))
+    make_backup(source, tmp_path / "backup")
+    replace = os.replace
+
+    def within_one(old: Path, new: Path) -> None:
+        if Path(old).is_relative_to(tmp_path / "disk") != Path(new).is_relative_to(tmp_path / "disk"):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", within_one)
+    database = SecretStr(f"sqlite:///{tmp_path / 'disk' / 'webchat.db'}")
+    target = sealed(settings_in(tmp_path / "target", database_url=database))
+    target.data_dir.mkdir()
+    restore(target, tmp_path / "backup")
+    for name in ("cookie-secret", "masking-secret"):
+        assert (target.data_dir / name).read_text() == (source.data_dir / name).read_text()
+
+
+def test_a_small_file_does_not_unpack_to_any_size(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("././@PaxHeader")
+    header.type, header.size = tarfile.XHDTYPE, 64 << 20
+    with gzip.open(tmp_path / "bomb", "wb") as file:
+        file.write(header.tobuf(tarfile.USTAR_FORMAT))
+        file.write(bytes(header.size))
+    tracemalloc.start()
+    try:
+        with pytest.raises(Damaged):
+            verify(tmp_path / "bomb", None)
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()

@@ -52,6 +52,7 @@ def kept(bucket: Path) -> list[int]:
 def test_the_next_server_begins_with_the_newest_and_only_some_are_kept(tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     first = server(tmp_path / "first", bucket)
+    (bucket / "webchat").mkdir()  # by somebody else, for all
     snapshots = begin(first)
     never = snapshots.state
     assert (never.age, never.failure) == (None, "")
@@ -60,6 +61,7 @@ def test_the_next_server_begins_with_the_newest_and_only_some_are_kept(tmp_path:
         assert snapshots.save()
     assert snapshots.save() is None, "nothing was stored since"
     assert kept(bucket) == [3, 4, 5]
+    assert all(not path.stat().st_mode & 0o077 for path in (bucket / "webchat").iterdir()), "for nobody else"
     age, saved = snapshots.state.age, last_saved(first)
     assert age is not None
     assert saved is not None

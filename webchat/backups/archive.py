@@ -122,9 +122,10 @@ def read_archive(source: Path, key: str | None, into: Path | None = None) -> Man
     """
     with source.open("rb") as file, _opened(file, key) as stream:
         try:
-            with tarfile.open(fileobj=stream, mode="r|") as tar:
-                manifest = _members(tar, into)
-            while stream.read(_PIECE):  # to the checksum at the end
+            told = _Told(stream)
+            with tarfile.open(fileobj=cast(BinaryIO, told), mode="r|") as tar:
+                manifest = _members(tar, told, into)
+            while told.read(_PIECE):  # to the checksum at the end
                 pass
         except _UNREADABLE as error:
             raise Damaged(f"{error}".rstrip(".") or "it cannot be unpacked") from error
@@ -135,7 +136,7 @@ def read_manifest(source: Path, key: str | None) -> Manifest:
     """What a file says of itself, of which only the beginning is read. Raises as `read_archive` does."""
     with source.open("rb") as file, _opened(file, key) as stream:
         try:
-            with tarfile.open(fileobj=stream, mode="r|") as tar:
+            with tarfile.open(fileobj=cast(BinaryIO, _Told(stream)), mode="r|") as tar:
                 return _first(tar)
         except _UNREADABLE as error:
             raise Damaged(f"{error}".rstrip(".") or "it cannot be unpacked") from error
@@ -161,7 +162,7 @@ def _first(tar: tarfile.TarFile) -> Manifest:
     return _load(content.read())
 
 
-def _members(tar: tarfile.TarFile, into: Path | None) -> Manifest:
+def _members(tar: tarfile.TarFile, told: _Told, into: Path | None) -> Manifest:
     manifest = _first(tar)
     missing = dict(manifest.sums)
     if DATABASE not in missing:
@@ -172,6 +173,7 @@ def _members(tar: tarfile.TarFile, into: Path | None) -> Manifest:
             raise Damaged("it holds something that its list does not name")
         if member.name != DATABASE and not (_SECRET.fullmatch(member.name) and member.size <= _MOST_SECRET):
             raise Damaged("it holds something that is not of a backup")
+        told.most += member.size
         content = tar.extractfile(member)
         assert content is not None
         if _take(content, None if into is None else into / member.name) != expected:
@@ -198,6 +200,22 @@ def _take(content: IO[bytes], path: Path | None) -> str:
         file.flush()
         os.fsync(file.fileno())
     return total.hexdigest()
+
+
+class _Told:
+    """What is unpacked, as much of it as the list named so far: a few bytes can unpack to any number, which
+    `tarfile` would hold in memory."""
+
+    def __init__(self, stream: GzipFile) -> None:
+        self._stream = stream
+        self.most = 4 * _MOST_MANIFEST
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._stream.read(size)
+        self.most -= len(piece)
+        if self.most < 0:
+            raise Damaged("it holds more than its list names")
+        return piece
 
 
 class _Watched:

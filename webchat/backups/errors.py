@@ -4,10 +4,13 @@ BackupError
 ├── Damaged     it is torn, changed, or no backup
 ├── WrongKey    it is sealed with another key
 ├── KeyMissing  it is sealed, and no key is set
+├── TooNew      a newer version of webchat made it
 └── Unreachable where snapshots are kept cannot be reached, read or written
 """
 
 from __future__ import annotations
+
+from backends.installation import renew
 
 
 class BackupError(Exception):
@@ -33,6 +36,14 @@ class WrongKey(BackupError):
 class KeyMissing(BackupError):
     def __init__(self) -> None:
         super().__init__("The backup is encrypted. Set WEBCHAT_BACKUP_KEY to the key it was made with.")
+
+
+class TooNew(BackupError):
+    def __init__(self) -> None:
+        super().__init__(
+            "The backup was made by a newer version of webchat. Nothing was changed. Update webchat"
+            f" ({renew()}), or use a backup from before its update."
+        )
 
 
 class Unreachable(BackupError):

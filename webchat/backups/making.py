@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from webchat.backups.archive import Manifest, fingerprint, write_archive
+from webchat.backups.archive import DATABASE, Manifest, fingerprint, write_archive
 from webchat.backups.errors import BackupError
 from webchat.data_folder import MASKING_SECRET, SECRET
 from webchat.settings import Settings
-from webchat.store.copying.files import Stopped
+from webchat.store.copying.files import Stopped, faults
 from webchat.store.copying.tables import copy_out
+
+_UNFINISHED = ".webchat-backup-"
 
 
 def make_backup(
@@ -32,9 +35,20 @@ def make_backup(
     if target.exists():
         raise BackupError(f"{target} exists. Choose another name.")
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    copy, unfinished = (target.with_name(f"{target.name}.{kind}") for kind in ("db", "part"))
-    try:
+    key = backup_key(settings)
+    # What will be encrypted is never bare where it is kept, which may be somebody else's disk.
+    here = key is None or target.is_relative_to(settings.data_dir)
+    with (
+        TemporaryDirectory(prefix=_UNFINISHED, dir=target.parent if here else settings.data_dir) as bare,
+        TemporaryDirectory(prefix=_UNFINISHED, dir=target.parent) as beside,
+    ):
+        copy, unfinished = Path(bare) / DATABASE, Path(beside) / target.name
         found = copy_out(settings.store_url, copy, stop)
+        if wrong := faults(copy, thorough=False):
+            raise BackupError(
+                f"The database is damaged ({wrong}), so no backup was made. Keep its file, and restore an"
+                " earlier backup."
+            )
         manifest = Manifest(
             made_at=datetime.now(UTC),
             name=settings.snapshots_name,
@@ -49,14 +63,8 @@ def make_backup(
             if stop():
                 raise Stopped
 
-        unfinished.unlink(missing_ok=True)
-        whole = write_archive(
-            unfinished, copy, manifest, secrets=secret_files(settings), key=backup_key(settings), stop=look
-        )
+        whole = write_archive(unfinished, copy, manifest, secrets=secret_files(settings), key=key, stop=look)
         unfinished.rename(target)
-    finally:
-        copy.unlink(missing_ok=True)
-        unfinished.unlink(missing_ok=True)
     return whole
 
 

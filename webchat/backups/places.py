@@ -15,9 +15,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from webchat.backups.errors import Unreachable
+from webchat.private_files import is_shared
 
 _NAME = re.compile(r"webchat-(\d{8,})-(\d{8}T\d{6}Z)-([0-9a-f]+)\.tar\.gz(?:\.sealed)?")
 _PART = ".part"
@@ -106,13 +107,16 @@ class Folder:
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             self._clear(name)
-            with source.open("rb") as file, part.open("xb") as copy:
+            with source.open("rb") as file, _new(part) as copy:
                 shutil.copyfileobj(file, copy, 1 << 20)
                 copy.flush()
                 os.fsync(copy.fileno())
             if _sum_of(part) != _sum_of(source):
                 raise Unreachable(f"{self._folder} did not store what was written. Check its disk.")
             part.rename(target)
+        except Unreachable:
+            part.unlink(missing_ok=True)
+            raise
         except OSError as error:
             part.unlink(missing_ok=True)
             raise self._refused(error) from error
@@ -141,6 +145,12 @@ class Folder:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return Unreachable(f"The disk is full: nothing more fits into {self._folder}. Free some space.")
         return Unreachable(f"{self._folder} cannot be used: {error.strerror or error}. Check it.")
+
+
+def _new(path: Path) -> BinaryIO:
+    """A new file, private unless its folder is a group's."""
+    mode = 0o660 if is_shared(path.parent) else 0o600
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
 
 
 def _sum_of(path: Path) -> bytes:

@@ -17,13 +17,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from webchat.backups.archive import DATABASE, Manifest, fingerprint, read_archive
-from webchat.backups.errors import BackupError, Damaged
+from webchat.backups.errors import BackupError, Damaged, TooNew
 from webchat.backups.history import History, save_history
 from webchat.backups.making import backup_key, secrets_in_use
 from webchat.data_folder import MASKING_SECRET, SECRET
 from webchat.private_files import make_private
 from webchat.settings import Settings
-from webchat.store.copying.files import faults, put_in_place, serving_alone, sqlite_path
+from webchat.store.copying.files import faults, is_newer_file, put_in_place, serving_alone, sqlite_path
 from webchat.store.copying.tables import CopyRefused, copy_database
 
 _READY = "ready"
@@ -58,7 +58,13 @@ def restore(settings: Settings, source: Path, *, replace: bool = False) -> Resto
         if path.exists() and not replace:
             raise BackupError(f"There is a database at {path}. To put the backup in its place: --replace.")
         staging = _fresh(_staging(path))
-        manifest = _unpacked(source, backup_key(settings), staging, thorough=False)
+        try:
+            manifest = _unpacked(source, backup_key(settings), staging, thorough=False)
+            if is_newer_file(staging / DATABASE):
+                raise TooNew
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
         aside = path.parent / "backups" / f"before-restore-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
         lost = tuple(_lost(settings, manifest))
         _write(
@@ -85,10 +91,7 @@ def _copied_in(settings: Settings, source: Path) -> Restored:
         except CopyRefused as error:
             raise BackupError(str(error)) from None
         for new in sorted((Path(folder) / "secrets").glob("*-secret")):
-            unfinished = settings.data_dir / f"{new.name}.part"
-            make_private(unfinished)
-            shutil.copyfile(new, unfinished)
-            unfinished.replace(settings.data_dir / new.name)
+            _copied(new, settings.data_dir / new.name)
     return Restored(manifest, None, lost)
 
 
@@ -130,7 +133,18 @@ def _replace_secret(new: Path, path: Path, aside: Path) -> None:
         if not kept.exists():
             make_private(kept)
             shutil.copyfile(path, kept)
-    os.replace(new, path)
+    _copied(new, path)  # the data folder may be on another disk than the database
+    new.unlink()
+
+
+def _copied(new: Path, path: Path) -> None:
+    unfinished = path.with_name(f"{path.name}.part")
+    make_private(unfinished)
+    with unfinished.open("wb") as file:
+        file.write(new.read_bytes())
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
 
 
 def _lost(settings: Settings, manifest: Manifest) -> Iterator[str]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from webchat.commands.terminal import CommandError, known_errors, local_time
+from webchat.commands.terminal import CommandError, interruptible, known_errors, local_time
 from webchat.settings import Loaded, Settings
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _verify(loaded: Loaded, options: argparse.Namespace) -> None:
     bad = 0
     for name in options.file:
         try:
-            with known_errors():
+            with known_errors(), interruptible():
                 manifest = verify(Path(name).expanduser(), backup_key(loaded.settings))
         except (BackupError, CommandError) as error:
             print(f"{name}: {error}", file=sys.stderr)
@@ -122,7 +122,7 @@ def _size(path: Path) -> str:
 def _told() -> Iterator[None]:
     from webchat.backups import BackupError
 
-    with known_errors():
+    with known_errors(), interruptible():
         try:
             yield
         except BackupError as error:

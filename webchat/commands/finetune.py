@@ -6,9 +6,7 @@ import argparse
 import json
 import math
 import shutil
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.memory import free_memory
 from webchat.commands.export import written
-from webchat.commands.terminal import CommandError, known_errors
+from webchat.commands.terminal import CommandError, interruptible, known_errors
 from webchat.settings import Loaded, Settings
 from webchat.settings.models import DEMO_NAME
 
@@ -82,7 +80,7 @@ def _finetune(loaded: Loaded, options: argparse.Namespace) -> None:
 
     settings, name = loaded.settings, _name(options)
     try:
-        with known_errors(), _interrupted():
+        with known_errors(), interruptible():
             plan = _planned(settings, options, name)
             with forgotten_unless_done(plan):
                 into = settings.trained_dir if plan.makes_model else settings.adapters_dir
@@ -102,18 +100,6 @@ def _finetune(loaded: Loaded, options: argparse.Namespace) -> None:
             f"Stopped. Continue from the last checkpoint with --name {name} --resume."
         ) from None
     print(f"The {'model' if plan.makes_model else 'adapter'} {name} is in the picker. It is in {folder}.")
-
-
-@contextmanager
-def _interrupted() -> Iterator[None]:
-    """Any end from outside is like Ctrl-C: the trainer ends with us."""
-    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = [signal.signal(one, signal.default_int_handler) for one in signals]
-    try:
-        yield
-    finally:
-        for one, handler in zip(signals, before, strict=True):
-            signal.signal(one, handler)
 
 
 def _name(options: argparse.Namespace) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -47,6 +48,18 @@ def known_errors() -> Iterator[None]:
         raise CommandError(
             f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}."
         ) from error
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Any end from outside is like Ctrl-C inside the block, so that nothing unfinished stays behind."""
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = [signal.signal(one, signal.default_int_handler) for one in signals]
+    try:
+        yield
+    finally:
+        for one, handler in zip(signals, before, strict=True):
+            signal.signal(one, handler)
 
 
 def local_time(moment: datetime) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from webchat.private_files import make_private
-from webchat.store.database.migrate import VERSION_TABLE
+from webchat.store.database.migrate import VERSION_TABLE, known_revisions
 from webchat.store.database.sqlite import Sqlite
 from webchat.store.database.urls import dialect_for
 from webchat.store.errors import StoreUnavailable
@@ -128,6 +128,11 @@ def faults(path: Path, *, thorough: bool) -> str:
             return "" if found == "ok" else str(found)
     except sqlite3.Error as error:
         return str(error)
+
+
+def is_newer_file(path: Path) -> bool:
+    """Whether a newer version of webchat wrote a file. Raises StoreUnavailable as `contents` does."""
+    return contents(path).revision not in known_revisions()
 
 
 def put_in_place(new: Path, path: Path, aside: Path | None) -> None:
