@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Float,
     Integer,
     LargeBinary,
@@ -28,7 +30,8 @@ from sqlalchemy import (
 from tests.postgres import PostgresServer
 from tests.store.talk import Talk
 from webchat.cli import run
-from webchat.store import DatabaseBusy, Store, StoreUnavailable
+from webchat.store import DatabaseBusy, Store, StoreUnavailable, database
+from webchat.store.copying import tables
 from webchat.store.copying.tables import CopyRefused, _set_counters, copy_database, copy_out
 from webchat.store.database.tables import Base, UtcDateTime
 from webchat.store.database.transactions import Database
@@ -142,6 +145,11 @@ def test_a_copy_that_was_killed_is_not_served_and_goes_on(urls: tuple[str, str])
         connection.execute(text("UPDATE owners SET name = 'changed' WHERE id = 'owners-7'"))
         connection.execute(text("DELETE FROM looks WHERE number = 5"))
         connection.execute(text("DELETE FROM answers WHERE owner_id = 'owners-9'"))
+        # A unique value that another row has by now.
+        taken = connection.scalar(text("SELECT token_hash FROM links WHERE id = 'links-99'"))
+        for link, token in (("links-99", "another"), ("links-1", taken)):
+            query = text("UPDATE links SET token_hash = :token WHERE id = :link")
+            connection.execute(query, {"token": token, "link": link})
     copied = copy_database(source, target)
     assert (copied.rows["answers"], copied.rows["messages"]) == (ROWS - 1, ROWS)
     with closing(Store.open(target)) as store:
@@ -175,12 +183,14 @@ def test_the_command_copies_and_a_backup_of_postgresql_comes_back(
     with closing(Store.open(f"sqlite:///{tmp_path / 'webchat.db'}")) as store:
         Talk(store, store.local_owner().id).say("hello", "hi")
     target, other = postgres.empty(), postgres.empty()
+    assert run(["db", "migrate"]) == 0, "there is nothing to do"
     assert run(["db", "copy", target]) == 0
     assert "counts and checksums of all tables are equal" in capsys.readouterr().out
     monkeypatch.setenv("WEBCHAT_DATABASE_URL", target)
     assert run(["backup", "backup.tar.gz"]) == 0
     assert run(["restore", "backup.tar.gz"]) == 0, "the same is there already"
     monkeypatch.setenv("WEBCHAT_DATABASE_URL", other)
+    assert run(["db", "migrate"]) == 0
     assert run(["restore", "backup.tar.gz"]) == 0
     with closing(Store.open(other)) as store:
         store.index_owed()
@@ -211,3 +221,22 @@ def test_a_file_is_made_of_either_kind(urls: tuple[str, str], tmp_path: Path) ->
     assert not list(tmp_path.glob("out.db-*"))
     with closing(Store.open(f"sqlite:///{tmp_path / 'out.db'}")) as store:
         assert store.owner("owners-7").id == "owners-7"
+
+
+def test_a_large_table_of_the_source_does_not_time_the_target_out(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL ends a transaction in which nothing happens for a while."""
+    source, target = f"sqlite:///{tmp_path / 'chat.db'}", postgres.empty()
+    with closing(Store.open(source)) as store:
+        Talk(store, store.local_owner().id).say("hello", "hi")
+    sum_of = tables._sum_of
+
+    def slow(connection: Connection, table: Table, stop: Callable[[], bool]) -> tuple[int, str]:
+        if table.name == "messages" and connection.dialect.name == "sqlite":
+            time.sleep(0.4)
+        return sum_of(connection, table, stop)
+
+    monkeypatch.setattr(tables, "_sum_of", slow)
+    monkeypatch.setattr(database.postgres, "IDLE_MS", 200)
+    assert copy_database(source, target).rows["messages"] == 2

@@ -184,19 +184,22 @@ class _Copy:
     def compared(self, *, new: bool) -> Copied:
         """Raises CopyRefused if the two differ."""
         rows, sums = {}, {}
-        with self._engine.begin() as target:
-            for table in _TABLES:
-                here = _sum_of(self._reading, table, self._stop)
+        for table in _TABLES:
+            here = _sum_of(self._reading, table, self._stop)
+            # A transaction each: PostgreSQL ends one that is idle while a large table of the source is read.
+            with self._engine.begin() as target:
                 there = _sum_of(target, table, self._stop)
-                if here != there:
-                    counts = f"{there[0]} rows, the source {here[0]}"
-                    raise CopyRefused(f"The target holds other data (in the table {table.name}: {counts}).")
-                rows[table.name], sums[table.name] = here
+            if here != there:
+                counts = f"{there[0]} rows, the source {here[0]}"
+                raise CopyRefused(f"The target holds other data (in the table {table.name}: {counts}).")
+            rows[table.name], sums[table.name] = here
         return Copied(rows, sums, new)
 
     def _table(self, table: Table) -> None:
         with self._engine.begin() as target:
             begun = target.execute(select(1).select_from(table).limit(1)).first() is not None
+        if begun:
+            self._remove_others(table)
         done = 0
         for rows in _slices(self._reading, table):
             if self._stop():
@@ -207,12 +210,16 @@ class _Copy:
                     target.execute(insert(table), [{**row, **_ANEW.get(table.name, {})} for row in new])
             done += len(rows)
             self._told(table.name, done)
-        if begun:
-            self._remove_others(table)
 
     def _remove_others(self, table: Table) -> None:
-        """Rows that the source has no more."""
+        """Rows that the source has no more, or not like this. All of them go before any comes: their unique
+        values may be another row's by now."""
         keys = list(table.primary_key.columns)
+        for rows in _slices(self._reading, table):
+            if self._stop():
+                raise Stopped
+            with self._engine.begin() as target:
+                _without(rows, target, table)
         with self._engine.begin() as target:
             there = [tuple(row) for row in target.execute(select(*keys))]
         for at in range(0, len(there), _ROWS):
