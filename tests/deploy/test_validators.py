@@ -83,6 +83,8 @@ def test_an_example_of_the_chart_is_valid_and_hardened(name: str, kubernetes: st
     many = values.get("replicas", 1) > 1
     web = made["Deployment"]["spec"]
     pods = [web["template"]["spec"]] + ([made["Job"]["spec"]["template"]["spec"]] if many else [])
+    if many:
+        assert pods[1]["containers"][0]["command"] == ["webchat", "db", "migrate"]
     for pod in pods:
         (container,) = pod["containers"]
         assert pod["securityContext"]["runAsNonRoot"]

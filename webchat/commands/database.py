@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from webchat.commands.terminal import CommandError, known_errors
+from webchat.commands.terminal import CommandError, interruptible, known_errors, opened
 from webchat.commands.user import AddCommand
 from webchat.settings import Loaded
 
@@ -17,7 +17,7 @@ _TOLD_EVERY = 1.0
 
 def add_database_commands(commands: Any, add: AddCommand, option: Callable[..., None]) -> None:
     """commands: of the whole command line; option: adds a flag to one of them."""
-    about = "Copy the database into another one, such as SQLite into PostgreSQL."
+    about = "Copy the database into another one, or update its tables."
     db = commands.add_parser("db", help=about, allow_abbrev=False)
     of_database = db.add_subparsers(title="commands", metavar="command", required=True)
     about = (
@@ -26,13 +26,15 @@ def add_database_commands(commands: Any, add: AddCommand, option: Callable[..., 
     )
     copy = add("copy", about, _copy, of_database.add_parser)
     copy.add_argument("target", help="postgresql://user@host/name or sqlite:///path; it must be empty")
+    about = "Create the database, or update it to this version's tables, as a server does at its start."
+    add("migrate", about, _migrate, of_database.add_parser)
 
 
 def _copy(loaded: Loaded, options: argparse.Namespace) -> None:
     from webchat.data_folder import make_data_folder
     from webchat.store.copying.tables import CopyRefused, copy_database
 
-    with known_errors():
+    with known_errors(), interruptible():
         make_data_folder(loaded.settings)
         try:
             copied = copy_database(loaded.settings.store_url, options.target, told=_Line().tell)
@@ -44,6 +46,11 @@ def _copy(loaded: Loaded, options: argparse.Namespace) -> None:
             print(f"{table:<{width}}  {rows:>9}  {copied.sums[table][:16]}")
     what = "copied" if copied.new else "were there already"
     print(f"{sum(copied.rows.values())} rows {what}; counts and checksums of all tables are equal.")
+
+
+def _migrate(loaded: Loaded, options: argparse.Namespace) -> None:
+    with opened(loaded.settings):
+        print("The database has the tables of this version.")
 
 
 class _Line:
