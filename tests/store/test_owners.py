@@ -342,7 +342,7 @@ OF_WEBHOOKS = {
 }
 # Of a program's call, in `test_calls.py`.
 OF_CALLS = {"erase_call"}
-NOT_VERBS = {"open", "close", "call", "transaction", "unfenced", "in_turn", "slices", "index_soon"}
+NOT_VERBS = {"open", "close", "call", "transaction", "unfenced", "in_turn", "slices", "index_soon", "purging"}
 
 
 def test_every_verb_is_asked() -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
@@ -126,8 +125,11 @@ def back_up(path: Path, folder: Path, engine: Engine) -> Path | None:
 
 def revision_of(connection: Connection) -> str | None:
     """The version of the tables; `None` if there are none."""
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    return context.get_current_revision()
+    # Not by Alembic's own context, which writes two lines to the log each time.
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    revision: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+    return revision
 
 
 def _config(stack: ExitStack) -> Config:
