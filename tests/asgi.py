@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message
 from backends.echo import EchoBackend
 from webchat.app import App, build_app
 from webchat.auth import Cookies
+from webchat.logs import TALKATIVE
 from webchat.models import ModelSpec
 from webchat.pages import Page
 from webchat.settings import Settings
@@ -143,11 +144,13 @@ class _Log(logging.Handler):
         self.records: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.records.append(record)
+        if record.levelno > logging.INFO or record.name.split(".")[0] not in TALKATIVE:
+            self.records.append(record)
 
 
 @contextmanager
 def logged() -> Iterator[list[logging.LogRecord]]:
+    """What is logged at level `info`, but for the libraries that are then quieted."""
     root, log = logging.getLogger(), _Log()
     before = root.level
     root.addHandler(log)

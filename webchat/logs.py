@@ -19,7 +19,9 @@ from webchat.turns.measured import current_turn
 
 _FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)S?$")
-_TALKATIVE = ("alembic", "httpx", "mcp")
+TALKATIVE = ("alembic", "httpx", "mcp")
+"""At level `info` they tell of each step."""
+
 TELLING = ("sse_starlette",)
 """They log what is sent to people."""
 
@@ -62,7 +64,7 @@ def set_up(settings: Settings) -> None:
     for telling in TELLING:
         logging.getLogger(telling).setLevel(logging.WARNING)
     if settings.log_level != "debug":
-        for talkative in _TALKATIVE:
+        for talkative in TALKATIVE:
             logging.getLogger(talkative).setLevel(logging.WARNING)
 
 
