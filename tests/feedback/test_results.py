@@ -86,7 +86,7 @@ def test_two_models_score_as_their_odds_say() -> None:
     [
         ([], Note("no_votes")),
         ([("a", "b", None)], Note("no_votes")),
-        ([("a", "a", "left")], Note("no_votes")),
+        ([("a", "a", "left")], Note("same_model", ("a",))),
         (
             [("a", "b", "left"), ("c", "b", "left"), ("c", "a", "left"), ("a", "c", "tie")],
             Note("winless", ("b",)),

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 NoteKey = Literal[
-    "no_votes", "one_voter", "few_people", "one_model", "unbeaten", "winless", "disconnected", "unsure"
-]
+    "no_votes", "one_voter", "few_people", "one_model", "same_model", "unbeaten", "winless", "disconnected",
+    "unsure",
+]  # fmt: skip
 """Why something is not told.
 
 no_votes: nobody has voted. one_voter, few_people: too few people for intervals. one_model: nothing to compare
-it with. unbeaten, winless: models that never lost or won, not even a tie, so that no score fits them.
-disconnected: not all models were compared with each other, not even by way of others. unsure: so few votes
-that a draw of people often leaves models without any, so scores have no intervals.
+it with. same_model: models of which two settings were compared, whose votes count nowhere here. unbeaten,
+winless: models that never lost or won, not even a tie, so that no score fits them. disconnected: not all
+models were compared with each other, not even by way of others. unsure: so few votes that a draw of people
+often leaves models without any, so scores have no intervals.
 """
 
 

@@ -24,14 +24,17 @@ Pair = tuple[str, str]
 
 @dataclass(slots=True)
 class _Votes:
-    """How often each person voted how on each pair; a pair's names are in order."""
+    """How often each person voted how on each pair; a pair's names are in order. same: models whose settings
+    were compared."""
 
     people: dict[str, int] = field(default_factory=dict)
     counts: dict[tuple[int, Pair, int], int] = field(default_factory=dict)
+    same: set[str] = field(default_factory=set)
 
     def add(self, vote: VoteCount) -> None:
         left, right = vote.left, vote.right
         if left == right:
+            self.same.add(left)
             return
         first, second = sorted((left, right))
         if vote.preferred == "tie":
@@ -45,15 +48,17 @@ class _Votes:
 
 
 def results(votes: Iterable[VoteCount], *, resamples: int = RESAMPLES) -> Results:
-    """What people prefer. Pairs nobody has voted on yet and pairs of one model do not count.
+    """What people prefer. Pairs nobody has voted on yet do not count, nor do pairs of one model, which a note
+    names.
 
     Takes seconds for many models: call it in a thread. Raises ExtraMissing.
     """
     told = _Votes()
     for vote in votes:
         told.add(vote)
+    same = (Note("same_model", tuple(sorted(told.same))),) if told.same else ()
     if not told.counts:
-        return Results(0, 0, notes=(Note("no_votes"),))
+        return Results(0, 0, notes=same or (Note("no_votes"),))
     pairs = sorted({pair for _, pair, _ in told.counts})
     models = sorted({model for pair in pairs for model in pair})
     counts = np.zeros((len(told.people), len(pairs), _OUTCOMES), dtype=np.int64)
@@ -68,7 +73,7 @@ def results(votes: Iterable[VoteCount], *, resamples: int = RESAMPLES) -> Result
         votes=int(counts.sum()),
         models=found,
         pairs=tuple(_pair(counts, drawings, at, pair) for at, pair in enumerate(pairs)),
-        notes=(*notes, *more),
+        notes=(*notes, *more, *same),
     )
 
 
