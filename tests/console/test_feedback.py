@@ -170,6 +170,32 @@ async def test_a_page_is_decided_at_once_and_nothing_else_is(make_site: MakeSite
             await judgements.accept_all(who, "all")
 
 
+async def test_the_last_decision_is_undone_and_nobody_elses(make_site: MakeSite, told: list[str]) -> None:
+    async with make_site() as site:
+        judgements, judging, who = Judgements(site.services), OneJudgement(site.services), caller(site)
+        talk = of_a_link(site, CONSENT)
+        mine = [judged(talk, GOOD) for _ in range(4)]
+        seen = (await judgements.show(who, "", "", "", ""))[2]
+        await judging.edit(who, {mine[0]: seen[mine[0]]}, "Better.")
+        was = site.store.judgement(who.owner.id, mine[0]).review
+        slip, button = await judgements.reject_all(who, seen)
+        assert button.visible
+        # Since then one was decided by another operator, and one changed by its person.
+        other = site.store.add_person("here", "eve", "Eve", operates=True).owner_id
+        site.store.review_judgements(other, {mine[1]: seen[mine[1]]}, "rejected")
+        site.store.judge(talk.owner, site.store.judgement(who.owner.id, mine[2]).message_id, BAD)
+        hidden, button = await judgements.undo_review(who, slip)
+        assert (hidden, button.visible) == (None, False)
+        now = {id: site.store.judgement(who.owner.id, id).review for id in mine}
+        assert now[mine[0]] == was
+        assert now[mine[1]].by == other
+        assert now[mine[3]].state == "new"
+        assert told[-1] == "Undone: 2."
+        await judgements.undo_review(who, slip)
+        assert told[-1].startswith("Nothing was undone")
+        assert {id: site.store.judgement(who.owner.id, id).review for id in mine} == now
+
+
 async def test_who_did_not_consent_is_not_read(make_site: MakeSite) -> None:
     async with make_site() as site:
         who = caller(site)

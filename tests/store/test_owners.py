@@ -208,6 +208,7 @@ NOT_OF_AN_OWNER = {
     "judgements",
     "judgement",
     "review_judgements",
+    "undo_reviews",
     "judgement_counts",
     # of operators and of reviewers, in test_queues.py
     "make_queue",

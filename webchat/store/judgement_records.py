@@ -76,6 +76,16 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What an operator decided about judgements, so that it can be undone. state, at: what it left; `None`
+    for `new`. before: by their ids, what they were: the columns of their review."""
+
+    state: ReviewState
+    at: datetime | None
+    before: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Reviewed:
     """How many judgements were reviewed, how many had changed since the operator saw them, and how many were
     not accepted because operators may not read their words."""
@@ -83,6 +93,7 @@ class Reviewed:
     reviewed: int
     changed: int
     unread: int = 0
+    decision: Decision | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

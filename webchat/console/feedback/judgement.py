@@ -13,7 +13,7 @@ from webchat.console.labels import Labels
 from webchat.console.times import moment, plain
 from webchat.store import Store
 from webchat.store.errors import NotFound
-from webchat.store.judgement_records import Judgement, ReviewState
+from webchat.store.judgement_records import Decision, Judgement, ReviewState
 
 LONGEST_BETTER = 100_000
 
@@ -38,22 +38,22 @@ class OneJudgement:
             {one.id: one.changed_at},
         ]
 
-    async def accept(self, caller: Caller, seen: object) -> None:
+    async def accept(self, caller: Caller, seen: object) -> list[Any]:
         """Accept the judgement that was chosen."""
-        await review(self._store, caller, seen, "accepted")
+        return await review(self._store, caller, seen, "accepted")
 
-    async def reject(self, caller: Caller, seen: object) -> None:
+    async def reject(self, caller: Caller, seen: object) -> list[Any]:
         """Reject it."""
-        await review(self._store, caller, seen, "rejected")
+        return await review(self._store, caller, seen, "rejected")
 
-    async def renew(self, caller: Caller, seen: object) -> None:
+    async def renew(self, caller: Caller, seen: object) -> list[Any]:
         """Take back what was decided."""
-        await review(self._store, caller, seen, "new")
+        return await review(self._store, caller, seen, "new")
 
-    async def edit(self, caller: Caller, seen: object, better: object) -> None:
+    async def edit(self, caller: Caller, seen: object, better: object) -> list[Any]:
         """Accept it with this as the better answer."""
         text = better[:LONGEST_BETTER].strip() if isinstance(better, str) else ""
-        await review(self._store, caller, seen, "edited" if text else "accepted", text)
+        return await review(self._store, caller, seen, "edited" if text else "accepted", text)
 
 
 class Card:
@@ -92,9 +92,11 @@ class Card:
         self.parts = [card, about, messages, said, self.better]
 
 
-async def review(store: Store, caller: Caller, seen: object, state: ReviewState, better: str = "") -> None:
-    """Store what an operator decides about judgements, and tell how many it counts for. seen: the
-    ids of what is shown, each with when that was last changed."""
+async def review(
+    store: Store, caller: Caller, seen: object, state: ReviewState, better: str = ""
+) -> list[Any]:
+    """Store what an operator decides about judgements, and tell how many it counts for; returns what undoes
+    it, and its button. seen: the ids of what is shown, each with when that was last changed."""
     shown = seen if isinstance(seen, dict) else {}
     done = await store.call(store.review_judgements, caller.owner.id, shown, state, better)
     if not (done.reviewed or done.changed or done.unread):
@@ -105,6 +107,16 @@ async def review(store: Store, caller: Caller, seen: object, state: ReviewState,
         tell(caller, "console.feedback.told.changed", count=done.changed)
     if done.unread:
         tell(caller, "console.feedback.told.unread", count=done.unread)
+    return [done.decision, gr.Row(visible=True)] if done.reviewed else [gr.skip(), gr.skip()]
+
+
+async def undo(store: Store, caller: Caller, decision: object) -> list[Any]:
+    """Undo the operator's last decision, and hide the button."""
+    count = 0
+    if isinstance(decision, Decision):
+        count = await store.call(store.undo_reviews, caller.owner.id, decision)
+    tell(caller, "console.feedback.told.undone" if count else "console.feedback.told.not_undone", count=count)
+    return [None, gr.Row(visible=False)]
 
 
 def reason_of(caller: Caller, reason: str) -> str:

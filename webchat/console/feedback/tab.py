@@ -34,6 +34,9 @@ def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
             gr.Button(label(f"console.feedback.{name}"), min_width=0, elem_id=f"wc-feedback-{name}")
             for name in ("accept_all", "reject_all")
         )
+    with gr.Row(elem_classes=["wc-buttons"], visible=False) as undoing:
+        undo = gr.Button(label("console.feedback.undo"), min_width=0, elem_id="wc-feedback-undo")
+    last = gr.State(None)
     one = Card(label)
     expanded, drawn, results = create_results(label)
     create_votes(services, label)
@@ -60,9 +63,11 @@ def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
     )
     for name, button in one.buttons.items():
         given = [seen_one, one.better] if name == "edit" else [seen_one]
-        done = button.click(handler("operator", getattr(judging, name)), given, None, **QUIET)
+        done = button.click(handler("operator", getattr(judging, name)), given, [last, undoing], **QUIET)
         done.success(show, **shows)
     for button, method in ((accept_all, judgements.accept_all), (reject_all, judgements.reject_all)):
-        button.click(handler("operator", method), seen, None, **QUIET).success(show, **shows)
+        button.click(handler("operator", method), seen, [last, undoing], **QUIET).success(show, **shows)
+    undone = undo.click(handler("operator", judgements.undo_review), last, [last, undoing], **QUIET)
+    undone.success(show, **shows)
     expanded.expand(handler("operator", by_model.plot), None, drawn, **QUIET)
     expanded.expand(handler("operator", by_model.results), None, results, **QUIET)

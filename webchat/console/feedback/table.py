@@ -10,7 +10,7 @@ import gradio as gr
 from webchat.api import Services
 from webchat.console.asking import Caller
 from webchat.console.feedback.filters import filter_of, is_opened
-from webchat.console.feedback.judgement import is_id, rated, reason_of, review
+from webchat.console.feedback.judgement import is_id, rated, reason_of, review, undo
 from webchat.console.paging import FIRST, Place, shown
 from webchat.console.times import moment
 from webchat.store.errors import NotFound
@@ -51,13 +51,17 @@ class Judgements:
             raise NotFound("judgement")
         return id
 
-    async def accept_all(self, caller: Caller, seen: object) -> None:
+    async def accept_all(self, caller: Caller, seen: object) -> list[Any]:
         """Accept those on the page that is shown."""
-        await review(self._store, caller, seen, "accepted")
+        return await review(self._store, caller, seen, "accepted")
 
-    async def reject_all(self, caller: Caller, seen: object) -> None:
+    async def reject_all(self, caller: Caller, seen: object) -> list[Any]:
         """Reject those on the page that is shown."""
-        await review(self._store, caller, seen, "rejected")
+        return await review(self._store, caller, seen, "rejected")
+
+    async def undo_review(self, caller: Caller, decision: object) -> list[Any]:
+        """Undo what was decided last."""
+        return await undo(self._store, caller, decision)
 
     async def _page(self, caller: Caller, place: Place, wanted: Sequence[object]) -> list[Any]:
         asked = filter_of(*wanted)

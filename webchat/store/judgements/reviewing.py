@@ -38,6 +38,7 @@ from webchat.store.database.until import Until
 from webchat.store.errors import NotFound
 from webchat.store.judgement_records import (
     MOST_COUNTED,
+    Decision,
     Judgement,
     JudgementChoices,
     JudgementCount,
@@ -62,6 +63,10 @@ SLICE_CHARS = 2_000_000
 
 MOST_COUNTS = 20_000
 MOST_CHOICES = 200
+
+_REVIEW = (
+    JudgementRow.review, JudgementRow.reviewed_by, JudgementRow.reviewed_at, JudgementRow.review_better,
+)  # fmt: skip
 
 _ASKED = aliased(MessageRow)
 _JUDGE = aliased(OwnerRow)
@@ -139,27 +144,51 @@ class ReviewVerbs(TesterVerbs):
         if (state == "edited") != bool(better.strip()) or (better.strip() and len(shown) > 1):
             raise ValueError("a better answer belongs to one judgement that is edited")
         must_operate(connection, operator)
-        columns = (JudgementRow.id, JudgementRow.changed_at)
+        columns = (JudgementRow.id, JudgementRow.changed_at, *_REVIEW)
         locked = select(*columns).where(JudgementRow.id.in_(shown)).order_by(JudgementRow.id)
         there = connection.execute(locked.with_for_update()).all()
-        same = [id for id, changed_at in there if changed_at == shown[id]]
+        same = [row.id for row in there if row.changed_at == shown[row.id]]
         changed, unread = len(there) - len(same), 0
         if state in ("accepted", "edited"):
             may = judgements_query().with_only_columns(JudgementRow.id)
             read = set(connection.scalars(may.where(JudgementRow.id.in_(same), readable())))
             same, unread = [id for id in same if id in read], len(same) - len(read)
         fresh = state == "new"
+        at = None if fresh else now()
         connection.execute(
             update(JudgementRow)
             .where(JudgementRow.id.in_(same))
             .values(
                 review=state,
                 reviewed_by=None if fresh else operator,
-                reviewed_at=None if fresh else now(),
+                reviewed_at=at,
                 review_better=clean(better) if better.strip() else "",
             )
         )
-        return Reviewed(len(same), changed, unread)
+        were = {
+            row.id: {column.key: getattr(row, column.key) for column in _REVIEW}
+            for row in there
+            if row.id in same
+        }
+        return Reviewed(len(same), changed, unread, Decision(state, at, were))
+
+    @writes
+    def undo_reviews(self, connection: Connection, operator: str, decision: Decision) -> int:
+        """Make of judgements what they were before an operator's own decision; returns how many. What was
+        decided or changed since stays as it is, and so do exported files."""
+        must_operate(connection, operator)
+        by = None if decision.state == "new" else operator
+        left = (
+            JudgementRow.review == decision.state,
+            JudgementRow.reviewed_by.is_not_distinct_from(by),
+            JudgementRow.reviewed_at.is_not_distinct_from(decision.at),
+        )
+        those = select(JudgementRow.id).where(JudgementRow.id.in_(decision.before), *left)
+        still = list(connection.scalars(those.order_by(JudgementRow.id).with_for_update()))
+        for id in still:
+            again = update(JudgementRow).where(JudgementRow.id == id)
+            connection.execute(again.values(**decision.before[id]))
+        return len(still)
 
     @heavy
     def judgement_counts(self, connection: Connection, _until: Until) -> list[JudgementCount]:
