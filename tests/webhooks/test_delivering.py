@@ -173,6 +173,24 @@ async def test_private_addresses_are_refused_when_connecting(store: Store, recei
     assert problem == "localhost is in a private network; webhooks_private allows it"
 
 
+@pytest.mark.parametrize("spelled", ["１２７.０.０.１", "127。0。0。1", "①②⑦.0.0.1"])
+async def test_another_spelling_of_a_private_address_is_not_connected_to(store: Store, spelled: str) -> None:
+    came = asyncio.Event()
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set()
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as inside:
+        url = f"https://{spelled}:{inside.sockets[0].getsockname()[1]}/"
+        store.create_webhook(url, "whsec_eA==", ("reply.ended",))
+        async with telling(store, private=False):
+            talk(store).say("Hello", "Hi")
+            _, _, problem = await settled(store)
+    assert problem == "127.0.0.1 is in a private network; webhooks_private allows it"
+    assert not came.is_set()
+
+
 @pytest.mark.parametrize(
     ("url", "why"),
     [
@@ -200,6 +218,7 @@ def test_only_addresses_of_the_public_internet_are_public() -> None:
         "127.0.0.1", "10.0.0.1", "172.16.3.4", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
         "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1",
         "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "nonsense",
+        "::127.0.0.1", "::ffff:0:127.0.0.1", "fec0::1", "127.1",
     ):  # fmt: skip
         assert not is_public(address), address
 

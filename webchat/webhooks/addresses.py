@@ -7,12 +7,14 @@ import ipaddress
 import socket
 from collections.abc import Sequence
 
+from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-_CARRIES_IPV4 = tuple(
-    ipaddress.ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
-)
-"""Addresses that gateways turn into others (NAT64, 6to4, Teredo): those may be private."""
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""What IPv6 has of public addresses so far. Outside are, among others, NAT64's and old forms of IPv4's."""
+
+_CARRIES_IPV4 = tuple(ipaddress.ip_network(one) for one in ("2002::/16", "2001::/32"))
+"""Addresses that gateways turn into others (6to4, Teredo): those may be private."""
 
 
 class AddressRefused(Exception):
@@ -28,7 +30,7 @@ def is_public(address: str) -> bool:
     if isinstance(found, ipaddress.IPv6Address):
         if found.ipv4_mapped is not None:
             found = found.ipv4_mapped
-        elif any(found in network for network in _CARRIES_IPV4):
+        elif found not in _UNICAST or any(found in network for network in _CARRIES_IPV4):
             return False
     return found.is_global and not found.is_multicast
 
@@ -45,6 +47,16 @@ def check_host(host: str) -> None:
 
 def refused(host: str) -> AddressRefused:
     return AddressRefused(f"{host} is in a private network; webhooks_private allows it")
+
+
+def public_socket(info: AddrInfoType) -> socket.socket:
+    """The socket for a connection, after a last look at where it leads: what a client takes for an address,
+    and connects to without resolving it, has more spellings than `check_host` knows. Raises AddressRefused.
+    """
+    family, kind, protocol, _, address = info
+    if not is_public(str(address[0])):
+        raise refused(str(address[0]))
+    return socket.socket(family, kind, protocol)
 
 
 class PublicResolver(AbstractResolver):

@@ -13,7 +13,7 @@ import orjson
 from standardwebhooks import Webhook as Signer
 
 from webchat.store.webhook_records import Delivery, EventData, Webhook
-from webchat.webhooks.addresses import AddressRefused, PublicResolver, check_host
+from webchat.webhooks.addresses import AddressRefused, PublicResolver, check_host, public_socket
 
 SECONDS = 15.0
 """For one attempt, from looking up the name to the status of the answer."""
@@ -41,7 +41,9 @@ class Sender:
         """Connections for several attempts."""
         resolver: Any = aiohttp.ThreadedResolver()
         connector = aiohttp.TCPConnector(
-            resolver=resolver if self._private else PublicResolver(resolver), use_dns_cache=False
+            resolver=resolver if self._private else PublicResolver(resolver),
+            use_dns_cache=False,
+            socket_factory=None if self._private else public_socket,
         )
         timeout = aiohttp.ClientTimeout(total=self._seconds)
         # A proxy of the environment would look names up itself, where nobody checks what it finds.
