@@ -6,8 +6,10 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from backends.types import Message as Said
 from tests.store.talk import Talk
@@ -114,6 +116,40 @@ def test_what_was_given_up_is_kept_counted_and_sent_again_when_asked(store: Stor
     (listed,) = store.list_webhooks()
     assert (listed.waiting, listed.dead, listed.webhook.problem) == (0, 0, "")
     assert listed.webhook.told_at is not None
+
+
+def test_what_many_have_waiting_is_changed_in_slices(
+    store: Store, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verbs, "SLICE_ROWS", 2)
+    hook, commits = made(store), list[object]()
+    event.listen(store._engines[True], "commit", commits.append)
+    for _ in range(5):
+        talk.say("Hello", "Hi")
+    for one in claimed(store, hook):
+        store.not_delivered(one, "x", None)
+    commits.clear()
+    assert store.retry_deliveries(hook.id) == 5
+    assert len(commits) >= 3
+    commits.clear()
+    store.remove_webhook(hook.id)
+    assert len(commits) >= 3
+
+
+def test_a_claim_does_not_sort_what_waits(store: Store, talk: Talk, kind: str) -> None:
+    """After a receiver was away, tens of thousands may be due at the same moment."""
+    hook, said = made(store), list[tuple[str, Any]]()
+    event.listen(store._engines[True], "before_cursor_execute", lambda *told: said.append((told[2], told[3])))
+    claimed(store, hook)
+    statement, values = next(one for one in said if "ORDER BY" in one[0])
+    explain = "EXPLAIN QUERY PLAN" if kind == "sqlite" else "EXPLAIN"
+    with store.transaction(write=True) as connection:
+        if kind == "postgresql":  # where there is little to read, an index does not pay
+            for other in ("seqscan", "bitmapscan"):
+                connection.exec_driver_sql(f"SET LOCAL enable_{other} = off")
+        plan = str(connection.exec_driver_sql(f"{explain} {statement}", values).all())
+    assert "B-TREE" not in plan
+    assert "Sort" not in plan
 
 
 def test_long_dead_deliveries_go_and_waiting_ones_stay(store: Store, talk: Talk) -> None:

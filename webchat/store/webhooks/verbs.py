@@ -24,7 +24,9 @@ CLAIM_SECONDS = 60.0
 """For how long a claimed delivery is nobody else's: longer than an attempt may take."""
 
 KEPT_DEAD = timedelta(days=14)
-TRIM_ROWS = 500
+SLICE_ROWS = 500
+"""Changed in one transaction: a receiver that was away for days leaves many."""
+
 MOST_PROBLEM = 300
 
 
@@ -75,11 +77,22 @@ class WebhookVerbs(Database):
         """Raises NotFound."""
         return _load(_found(connection.execute(_WEBHOOKS.where(WebhookRow.id == webhook_id)).first()))
 
+    def remove_webhook(self, webhook_id: str) -> Webhook:
+        """Delete a webhook and what it was still to be told, in slices. Raises NotFound."""
+        while self._forget_deliveries(webhook_id):
+            pass
+        return self._remove_webhook(webhook_id)
+
     @writes
-    def remove_webhook(self, connection: Connection, webhook_id: str) -> Webhook:
-        """Delete a webhook and what it was still to be told. Raises NotFound."""
-        that = _WEBHOOKS.where(WebhookRow.id == webhook_id).with_for_update()
-        found = _load(_found(connection.execute(that).first()))
+    def _forget_deliveries(self, connection: Connection, webhook_id: str) -> int:
+        some = select(DeliveryRow.id).where(DeliveryRow.webhook_id == webhook_id).limit(SLICE_ROWS)
+        return connection.execute(delete(DeliveryRow).where(DeliveryRow.id.in_(some))).rowcount
+
+    @writes
+    def _remove_webhook(self, connection: Connection, webhook_id: str) -> Webhook:
+        # Locked first: what is being noted for it is waited for, and nothing more is noted.
+        those = _WEBHOOKS.where(WebhookRow.id == webhook_id).with_for_update()
+        found = _load(_found(connection.execute(those).first()))
         connection.execute(delete(DeliveryRow).where(DeliveryRow.webhook_id == webhook_id))
         connection.execute(delete(WebhookRow).where(WebhookRow.id == webhook_id))
         return found
@@ -98,7 +111,7 @@ class WebhookVerbs(Database):
         ids = connection.scalars(
             select(DeliveryRow.id)
             .where(DeliveryRow.webhook_id == webhook_id, DeliveryRow.due_at <= moment)
-            .order_by(DeliveryRow.due_at, DeliveryRow.id)
+            .order_by(DeliveryRow.due_at)  # as in the index: many may be due at the same moment
             .limit(most)
             .with_for_update(skip_locked=True)
         ).all()
@@ -112,34 +125,43 @@ class WebhookVerbs(Database):
     @writes
     def delivered(self, connection: Connection, delivery: Delivery, *, told: bool = True) -> None:
         """Forget a delivery. told: whether it was sent; otherwise there was nothing left to tell."""
-        connection.execute(delete(DeliveryRow).where(DeliveryRow.id == delivery.id))
-        if told:
+        if told:  # the webhook's row first, as where one is removed
             those = update(WebhookRow).where(WebhookRow.id == delivery.webhook_id)
             connection.execute(those.values(told_at=now(), problem=""))
+        connection.execute(delete(DeliveryRow).where(DeliveryRow.id == delivery.id))
 
     @writes
     def not_delivered(
         self, connection: Connection, delivery: Delivery, problem: str, again_at: datetime | None
     ) -> None:
         """Try again then, or never: `None` keeps it as dead."""
-        those = update(DeliveryRow).where(DeliveryRow.id == delivery.id)
-        connection.execute(those.values(due_at=again_at))
         hook = update(WebhookRow).where(WebhookRow.id == delivery.webhook_id)
         connection.execute(hook.values(problem=clean(problem)[:MOST_PROBLEM]))
+        those = update(DeliveryRow).where(DeliveryRow.id == delivery.id)
+        connection.execute(those.values(due_at=again_at))
+
+    def retry_deliveries(self, webhook_id: str) -> int:
+        """Have the dead deliveries of a webhook sent after all, from their first attempt, in slices. Returns
+        how many. Raises NotFound."""
+        count = 0
+        while some := self._retry_deliveries(webhook_id):
+            count += some
+        return count
 
     @writes
-    def retry_deliveries(self, connection: Connection, webhook_id: str) -> int:
-        """Have the dead deliveries of a webhook sent after all, from their first attempt. Returns how many.
-        Raises NotFound."""
+    def _retry_deliveries(self, connection: Connection, webhook_id: str) -> int:
         _found(connection.execute(_WEBHOOKS.where(WebhookRow.id == webhook_id)).first())
         dead = (DeliveryRow.webhook_id == webhook_id) & DeliveryRow.due_at.is_(None)
-        return connection.execute(update(DeliveryRow).where(dead).values(due_at=now(), tries=0)).rowcount
+        some = update(DeliveryRow).where(
+            DeliveryRow.id.in_(select(DeliveryRow.id).where(dead).limit(SLICE_ROWS))
+        )
+        return connection.execute(some.values(due_at=now(), tries=0)).rowcount
 
     @writes
     def trim_deliveries(self, connection: Connection) -> int:
-        """Delete those that have been dead for long, at most `TRIM_ROWS`. Returns how many."""
+        """Delete those that have been dead for long, at most `SLICE_ROWS`. Returns how many."""
         old = (DeliveryRow.created_at <= now() - KEPT_DEAD) & DeliveryRow.due_at.is_(None)
-        those = select(DeliveryRow.id).where(old).limit(TRIM_ROWS).scalar_subquery()
+        those = select(DeliveryRow.id).where(old).limit(SLICE_ROWS).scalar_subquery()
         return connection.execute(delete(DeliveryRow).where(DeliveryRow.id.in_(those))).rowcount
 
 
