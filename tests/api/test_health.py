@@ -62,3 +62,18 @@ async def test_many_who_ask_cost_one_write(site: Site, monkeypatch: pytest.Monke
     monkeypatch.setattr(site.store, "probe", lambda: tried.append(1))
     await asyncio.gather(*(ready(site) for _ in range(20)))
     assert len(tried) == 1
+
+
+async def test_many_who_ask_do_not_look_at_the_models_each(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+
+    async def look() -> None:
+        looked.append(1)
+
+    monkeypatch.setattr(site.models, "look", look)
+    monkeypatch.setattr(health, "FRESH_SECONDS", 3600.0)
+    monkeypatch.setattr(site.store, "probe", lambda: None)
+    await asyncio.gather(*(ready(site) for _ in range(20)))
+    assert len(looked) == 1

@@ -24,7 +24,8 @@ PROBE_SECONDS = 5.0
 """How long the database may take to accept a write."""
 
 FRESH_SECONDS = 1.0
-"""How long one result counts: anyone may ask, and no number of them shall keep the writer busy."""
+"""How long one result counts: anyone may ask, and no number of them shall keep the writer or an endpoint
+busy."""
 
 DatabaseState = Literal["ok", "database"]
 
@@ -71,6 +72,7 @@ class Health:
         self._services = services
         self._streams = 0
         self._database = DatabaseProbe(services.store)
+        self._looked = 0.0
 
     async def alive(self) -> State:
         """Whether the process runs."""
@@ -95,7 +97,9 @@ class Health:
             return json_answer(State(status="stopping"), 503)
         if await self._database.state() != "ok":
             return json_answer(State(status="database"), 503)
-        await services.models.look()
+        if time.monotonic() - self._looked >= FRESH_SECONDS:
+            self._looked = time.monotonic()
+            await services.models.look()
         return json_answer(State(status="degraded" if services.models.failing else "ok"))
 
 
