@@ -64,7 +64,8 @@ def models_in(listing: Any) -> tuple[RemoteModel, ...] | None:
     for row in rows[:MODELS]:
         row = {"id": row} if isinstance(row, str) else row
         name = _id(row) if isinstance(row, dict) else ""
-        if 0 < len(name) <= ID_CHARS:
+        # A name that is no line of text would forge lines of logs, and marks of pages.
+        if 0 < len(name) <= ID_CHARS and name.isprintable():
             found.append((_model(name, row), chats(row)))
     guessed = [(model, not _OTHER_ID.search(model.id) if told is None else told) for model, told in found]
     if not any(chat for _, chat in guessed):

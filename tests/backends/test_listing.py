@@ -237,3 +237,8 @@ async def test_a_real_llama_server_offers_its_model(llama_server: LlamaServer) -
     assert (model.id, model.server, model.chat) == (llama_server.model, "llamacpp", True)
     (model,) = await list_models(llama_server.address)
     assert model.chat
+
+
+def test_a_name_that_is_no_line_of_text_is_no_model() -> None:
+    names = ["good 模型", "a\n\n![x](https://evil.example)", "red\x1b[31m", "\u202eback"]
+    assert [one.id for one in models_in([{"id": name} for name in names]) or ()] == ["good 模型"]

@@ -74,6 +74,12 @@ def test_findings_are_escaped_and_the_worst_come_first() -> None:
     assert "<x>" not in said
 
 
+def test_what_others_word_begins_no_markdown() -> None:
+    said = findings(caller(), [Finding("models", "error", "settings_wrong", {"why": "x\n\n[y](https://z)"})])
+    assert "\n" not in said
+    assert "x [y](https://z)" in said
+
+
 async def test_the_tab_shows_what_goes_on_and_what_was_used(make_site: MakeSite) -> None:
     async with make_site(EchoBackend(rate=200)) as site:
         ada = site.client(site.visitor("Ada"))

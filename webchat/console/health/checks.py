@@ -25,7 +25,13 @@ def findings(caller: Caller, found: Sequence[Finding]) -> str:
 
 def _row(caller: Caller, one: Finding) -> str:
     level = escape(caller.t(f"console.health.level.{one.level}"))
-    told = f'<span class="wc-level {one.level}">{level}</span> <span>{escape(sentence(one, caller.language))}'
+    said = _html(sentence(one, caller.language))
+    told = f'<span class="wc-level {one.level}">{level}</span> <span>{said}'
     if remedy := cure(one, caller.language):
-        told += f"<small>{escape(remedy)}</small>"
+        told += f"<small>{_html(remedy)}</small>"
     return f"<li>{told}</span></li>"
+
+
+def _html(text: str) -> str:
+    """On one line: after an empty one, Markdown would begin again, and what others word be marks of it."""
+    return escape(" ".join(text.split()))
