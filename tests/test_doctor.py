@@ -124,7 +124,8 @@ def test_a_clock_that_is_off_is_a_warning() -> None:
     assert off == 90
     assert network.clock(off).level == "warning"
     assert network.clock(-3).level == "ok"
-    assert network.clock_off("yesterday", 0) is None
+    for wrong in ("yesterday", "99999999999999999999 Jan 1 1:1:1"):
+        assert network.clock_off(wrong, 0) is None
 
 
 def test_the_port_is_free_or_taken() -> None:

@@ -88,7 +88,7 @@ def clock_off(date: str | None, now: float) -> float | None:
     """Seconds by which this clock is ahead of a `Date` header; `None` without a valid one."""
     try:
         return now - parsedate_to_datetime(date or "").timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
