@@ -15,7 +15,7 @@ from starlette.routing import Route
 from backends.echo import EchoBackend
 from tests.api.conftest import CANARY, SECRET, MakeSite, Site
 from webchat.api import routes
-from webchat.api.routes import TABLE
+from webchat.api.routes import MCP, TABLE
 from webchat.auth import Door, DoorSettings, Identities
 from webchat.models import ModelSpec
 from webchat.settings.fields import OWN_PATHS
@@ -470,4 +470,4 @@ async def test_a_prompt_of_ones_own_is_ones_own(make_site: MakeSite) -> None:
 
 
 def test_no_proxy_serves_the_app_under_a_path_of_its_own() -> None:
-    assert {row.path.split("/")[1] for _, rows in TABLE for row in rows} | {"operator"} <= OWN_PATHS
+    assert {row.path.split("/")[1] for _, rows in TABLE for row in rows} | {"operator", MCP[1:]} <= OWN_PATHS

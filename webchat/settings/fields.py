@@ -44,8 +44,8 @@ _TUNNEL = ("127.0.0.0/8", "::1")
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 
 OWN_PATHS = frozenset(
-    {"api", "assets", "gradio_api", "healthz", "metrics", "operator", "pages", "readyz", "s", "sign-in"}
-    | {"static", "t", "v1"}
+    {"api", "assets", "gradio_api", "healthz", "mcp", "metrics", "operator", "pages", "readyz", "s"}
+    | {"sign-in", "static", "t", "v1"}
 )
 """First segments of the app's own routes; a proxy cannot serve the app under any of them."""
 
@@ -158,7 +158,7 @@ class Settings(SamplingFields, EngineFields, MonitoringFields, ProxiedFields, Pe
     )
     backup_key: SecretStr | None = setting(
         None,
-        "Key that encrypts snapshots and backups; without it they hold no secrets of this server.",
+        "Key that encrypts snapshots and backups; without it they leave out the keys in the data folder.",
         "at least 16 characters", flag=False,
     )  # fmt: skip
     ephemeral: bool = setting(
