@@ -49,7 +49,8 @@ _ROWS = 100
 _ANEW: Mapping[str, Mapping[str, Any]] = {SearchEntryRow.__tablename__: {"parts": 0, "owed": 1}}
 """Columns with values of their own in a copy: the words of all entries are put into its index again."""
 
-_TABLES: Sequence[Table] = Base.metadata.sorted_tables
+_TABLES: Sequence[Table] = [table for table in Base.metadata.sorted_tables if table.name != "replicas"]
+"""Leases are of servers: in a copy nobody writes what the source's were writing."""
 
 
 class CopyRefused(Exception):
