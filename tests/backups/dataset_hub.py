@@ -21,12 +21,13 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 @dataclass
 class Hub:
     """files: of the one repository, `None` before it is made. cuts: whether the connection of the next upload
-    ends in its middle."""
+    ends in its middle. hidden: whether the token may not see the repository."""
 
     url: str = ""
     files: dict[str, bytes] | None = None
     private: bool = True
     cuts: bool = False
+    hidden: bool = False
     lfs: dict[str, bytes] = field(default_factory=dict)
     commits: list[str] = field(default_factory=list)
 
@@ -63,9 +64,12 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             elif self.headers.get("Authorization") != f"Bearer {TOKEN}":
                 self._answer({"error": "Invalid username or password."}, 401)
             elif parts[1:] == ["repos", "create"]:
+                if hub.hidden:
+                    self._answer({"error": "You don't have the rights"}, 403)
+                    return
                 hub.files = {} if hub.files is None else hub.files
                 self._answer({"url": f"{hub.url}/datasets/me/kept", "name": "me/kept", "id": "1"})
-            elif hub.files is None:
+            elif hub.files is None or hub.hidden:
                 self._answer({"error": "Repository not found"}, 404, {"X-Error-Code": "RepoNotFound"})
             else:
                 self._of(hub.files, parts[3 + (parts[0] == "api") :], body)

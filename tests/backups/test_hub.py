@@ -85,3 +85,10 @@ def test_a_public_repository_and_a_wrong_token_are_refused_in_words(
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(BackupError, match="cannot be reached"):
         begin(server(tmp_path / "three"))
+
+
+def test_a_token_that_cannot_see_the_repository_begins_nothing_anew(hub: Hub, tmp_path: Path) -> None:
+    hub.files, hub.hidden = {"me--space/x": b""}, True
+    with pytest.raises(BackupError, match="HF_TOKEN"):
+        begin(server(tmp_path / "first"))
+    assert not (tmp_path / "first" / "webchat.db").exists()

@@ -82,6 +82,18 @@ def test_a_space_has_the_settings_and_no_secret(here: Path, capsys: pytest.Captu
     assert (made / "rules" / "words" / "bad.txt").read_text() == "forbidden\n"
 
 
+def test_two_files_of_one_name_stay_two(here: Path) -> None:
+    text = ""
+    for number in ("one", "two"):
+        (here / number).mkdir()
+        (here / number / "model.gguf").write_text(number)
+        text += f'[[models]]\nname = "{number}"\nmodel = "{number}/model.gguf"\n'
+    (here / "webchat.toml").write_text(text)
+    assert run(["space", "build", "made"]) == 0
+    tables = tomllib.loads((here / "made" / "webchat.toml").read_text(encoding="utf-8"))["models"]
+    assert [(here / "made" / table["model"]).read_text() for table in tables] == ["one", "two"]
+
+
 def test_building_again_replaces_what_it_wrote_and_nothing_else(here: Path) -> None:
     assert run(["space", "build", "made", "--endpoint", "https://a.example/v1"]) == 0
     stale = here / "made" / "webchat" / "stale.py"

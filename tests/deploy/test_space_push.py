@@ -86,7 +86,14 @@ def test_a_space_is_created_with_its_secrets_and_updated_later(tmp_path: Path, h
     assert b'snapshots = "/bucket"' in space.files["webchat.toml"]
     assert [(one["source"], one["mountPath"]) for one in space.volumes] == [("ada/b", "/bucket")]
     assert space.secrets["WEBCHAT_COOKIE_SECRET"] == before["WEBCHAT_COOKIE_SECRET"]
-    assert (space.hardware, space.sleep, space.variables) == ("t4-small", 3600, {"A": "1"})
+    assert (space.hardware, space.sleep) == ("t4-small", 3600)
+    assert space.variables == {"A": "1", "WEBCHAT_SNAPSHOTS": "/bucket"}
+
+    # An update that doesn't name the bucket again goes on with its snapshots, and says so to visitors.
+    done = push(tmp_path, hub, "ada/chat", "--kind", "endpoint", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert (space.variables["WEBCHAT_SNAPSHOTS"], len(space.volumes)) == ("/bucket", 1)
+    assert "copied to `/bucket`" in space.files["README.md"].decode()
 
     # A Space of somebody's other app is left alone, and what the Hub refuses is said.
     space.files["app.py"] = b"import gradio"

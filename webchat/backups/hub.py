@@ -47,6 +47,9 @@ class Repository:
             except RepositoryNotFoundError as error:
                 if error.response is not None and error.response.status_code == 401:
                     raise
+                # The Hub also says this of a repository that the token may not see. Nobody begins without its
+                # snapshots by mistake: what may be made is not there.
+                api.create_repo(self._name, repo_type="dataset", private=True)
                 return []
             except EntryNotFoundError:
                 return []

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -139,10 +140,16 @@ def _carry(name: str, value: Any, found: Carried, *, remote: bool) -> Any:
     if name == "moderation":
         return _rules(Path(value), found)
     if isinstance(value, Path):
-        at = str(PurePosixPath("files", value.name))
-        found.files[at] = value
-        return at
+        return _added("files", value, found)
     return value
+
+
+def _added(folder: str, path: Path, found: Carried) -> str:
+    """Where a file is in the Space: by its name, with a number for another file of the same name."""
+    names = (f"{number}-{path.name}" if number else path.name for number in count())
+    at = next(at for name in names if found.files.get(at := f"{folder}/{name}", path) == path)
+    found.files[at] = path
+    return at
 
 
 def _check_place(source: str) -> None:
@@ -161,9 +168,7 @@ def _gguf(source: str, found: Carried) -> str:
         return source
     if not path.is_file():
         raise CommandError(f"There is no file {source}. Check the path.")
-    at = str(PurePosixPath("models", path.name))
-    found.files[at] = path
-    return at
+    return _added("models", path, found)
 
 
 def _check_reach(endpoint: str) -> None:

@@ -73,11 +73,21 @@ def _build(loaded: Loaded, options: argparse.Namespace) -> None:
 
 
 def _push(loaded: Loaded, options: argparse.Namespace) -> None:
-    from webchat.commands.space.hub import BUCKET, Hub, Plan
+    from webchat.commands.space.hub import BUCKET, SNAPSHOTS, Hub, Plan, check_name
 
     kind, found = _chosen(loaded, options)
+    check_name(options.space)
+    secrets, variables = _secrets(options.secret), _variables(options.variable)
+    sleep_after = _minutes(options.sleep_after)
+    hub = Hub(loaded.settings.hf_token)
     if options.bucket:
         found.values["snapshots"] = BUCKET
+    # As a variable, which an update without it leaves: a Space that no longer begins with its snapshots would
+    # lose what was said.
+    if place := found.values.get("snapshots"):
+        variables = {SNAPSHOTS: place} | variables
+    elif place := hub.variable(options.space, SNAPSHOTS):
+        found.values["snapshots"] = place
     with tempfile.TemporaryDirectory(prefix="webchat-space-") as made, known_errors():
         folder = Path(made) / "space"
         build(folder, kind, loaded.settings, found, options.title)
@@ -85,14 +95,13 @@ def _push(loaded: Loaded, options: argparse.Namespace) -> None:
             options.space,
             kind,
             folder,
-            secrets={**found.secrets, **_secrets(options.secret)},
-            variables=_variables(options.variable),
+            secrets={**found.secrets, **secrets},
+            variables=variables,
             private=not options.public,
             hardware=options.hardware,
-            sleep_after=_minutes(options.sleep_after),
+            sleep_after=sleep_after,
             bucket=options.bucket,
         )
-        hub = Hub(loaded.settings.hf_token)
         for line in hub.told(plan):
             print(line)
         if not options.yes:

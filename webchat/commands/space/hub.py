@@ -20,6 +20,7 @@ MADE = ("WEBCHAT_COOKIE_SECRET", "WEBCHAT_MASKING_SECRET")
 """Secrets that a Space is given if it has none."""
 BUCKET = "/bucket"
 """Where a storage bucket is mounted."""
+SNAPSHOTS = "WEBCHAT_SNAPSHOTS"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
 
@@ -39,14 +40,16 @@ class Plan:
     sleep_after: int | None
     bucket: str | None = None
 
-    def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise CommandError(f"{self.name} is no Space: give OWNER/NAME, in letters, digits, - _ and dots.")
-
     @property
     def on(self) -> str:
         """Where a new Space runs."""
         return self.hardware or self.kind.hardware
+
+
+def check_name(name: str) -> None:
+    """Raises `CommandError` for what can't be a Space's name."""
+    if not _NAME.fullmatch(name):
+        raise CommandError(f"{name} is no Space: give OWNER/NAME, in letters, digits, - _ and dots.")
 
 
 class Hub:
@@ -64,6 +67,14 @@ class Hub:
             )
         self._api = HfApi(token=found)
         self._new: bool | None = None
+
+    def variable(self, space: str, name: str) -> str | None:
+        """The value of a Space's variable; `None` if there is none, or no such Space."""
+        with _refusals(space):
+            if not self._api.repo_exists(space, repo_type="space"):
+                return None
+            found = self._api.get_space_variables(space).get(name)
+        return None if found is None else found.value
 
     def told(self, plan: Plan) -> Iterator[str]:
         """What `push` will do and what it costs, one line each."""
