@@ -300,6 +300,7 @@ def test_conversations_with_tools_have_files_of_their_own(tmp_path: Path) -> Non
     assert lines(tmp_path, "sft_tools")[0]["prompt"][-1] == {"role": "tool", "content": '{"sun": true}'}
     assert "tool" not in (tmp_path / "export/sft/train.jsonl").read_text()
     assert len(lines(tmp_path, "openai")) == 1
+    assert "neither the calls" in (tmp_path / "export/README.md").read_text()
 
 
 def test_other_formats_have_their_shapes(tmp_path: Path) -> None:

@@ -125,6 +125,12 @@ def _configs(facts: Facts) -> Iterator[str]:
         "Everything that is not for training is in the column `webchat`. Conversations with tools are in"
         " the configs that end in `_tools`. Numbers of tokens are estimates; tokenizers differ."
     )
+    if any(config.endswith("_tools") for config in facts.rows):
+        yield ""
+        yield (
+            "Rows of the configs that end in `_tools` have what the tools answered, but neither the calls nor"
+            " the definitions of the tools, which are not stored: do not train the calling of tools on them."
+        )
     yield ""
     commands = [line for config in facts.files for line in _command(facts, config)]
     if commands:
