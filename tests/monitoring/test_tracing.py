@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from backends.echo import EchoBackend
 from tests.turns.conftest import Bench
 from webchat.engine import build_engine
+from webchat.histogram import Histogram
 from webchat.monitoring import names, tracing
 from webchat.monitoring.tracing import Tracing, TracingMissing
 from webchat.settings import Settings
-from webchat.turns.measured import PARTS
+from webchat.turns.measured import GAP_BOUNDS, PARTS, Measured, Part
 
 
 class Collector:
@@ -101,3 +103,23 @@ def test_without_the_libraries_the_start_says_what_to_install(monkeypatch: pytes
     monkeypatch.setattr(tracing, "find_spec", lambda _: None)
     with pytest.raises(TracingMissing, match=r"otel"):
         Tracing("http://127.0.0.1:1", "0")
+
+
+def test_a_collector_that_says_nothing_does_not_hold_the_end() -> None:
+    answers, asked = threading.Event(), threading.Event()
+
+    class Silent(SpanExporter):
+        def export(self, spans: object) -> SpanExportResult:
+            asked.set()
+            answers.wait()
+            return SpanExportResult.SUCCESS
+
+    traces = Tracing("", "1", exporter=Silent())
+    one = Measured(
+        "id", "m", "m", "echo", "complete", "", (Part("store", 0, 1),), 1.0, Histogram(GAP_BOUNDS), 1, 1, 0
+    )
+    traces.ended(one)
+    traces.close(0.05)
+    assert not answers.is_set()
+    assert asked.wait(60)
+    answers.set()
