@@ -55,6 +55,12 @@ def _ours(folder: Path) -> Iterator[Path]:
         yield folder
 
 
+def backup_times(data_dir: Path) -> list[float]:
+    """When the backups in a data folder were made, in seconds since 1970. Raises `OSError`."""
+    folder = data_dir / "backups"
+    return [path.stat().st_mtime for kind in ("*.db*", "*.tar.gz*") for path in folder.glob(kind)]
+
+
 def remember_address(settings: Settings, address: str) -> None:
     """Store the address of a starting server for links created on the command line. Ignores a failure to
     write it."""

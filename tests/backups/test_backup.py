@@ -30,6 +30,8 @@ from webchat.backups.archive import read_archive
 from webchat.backups.errors import Damaged, KeyMissing, WrongKey
 from webchat.backups.history import read_history
 from webchat.cli import run
+from webchat.doctor import storage
+from webchat.monitoring.monitor import look_at
 from webchat.settings import Settings
 from webchat.store import DatabaseBusy, Store
 from webchat.store.copying.files import Stopped, copy_file
@@ -387,3 +389,13 @@ def test_a_small_file_does_not_unpack_to_any_size(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 32 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_a_backup_in_the_data_folder_counts_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the checks and the alert that ask how old the newest is."""
+    settings = filled(tmp_path / "data", "one")
+    monkeypatch.chdir(tmp_path)
+    assert look_at(settings.data_dir, None).backup_age is None
+    assert run(["backup", "--data-dir", str(settings.data_dir)]) == 0
+    assert look_at(settings.data_dir, None).backup_age is not None
+    assert [one.code for one in storage._backups(settings)] == ["backup"]

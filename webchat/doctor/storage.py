@@ -13,6 +13,7 @@ from pathlib import Path
 
 from backends.installation import add_extra
 from webchat.backups import last_saved
+from webchat.data_folder import backup_times
 from webchat.database_url import without_password
 from webchat.doctor.finding import Finding, Value, gigabytes
 from webchat.settings import Settings
@@ -121,7 +122,7 @@ def snapshots(settings: Settings) -> Iterator[Finding]:
 
 def _backups(settings: Settings) -> Iterator[Finding]:
     try:
-        times = [one.stat().st_mtime for one in (settings.data_dir / "backups").glob("*.db*")]
+        times = backup_times(settings.data_dir)
     except OSError:
         times = []
     if not times:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from webchat.data_folder import backup_times
 from webchat.models import Models
 from webchat.monitoring.exposition import Exposition, Now
 from webchat.monitoring.live import Live
@@ -34,7 +35,7 @@ def look_at(
     try:
         usage = shutil.disk_usage(data_dir)
         size = None if database is None else sum(one.stat().st_size for one in _files(database))
-        copies = [file.stat().st_mtime for file in (data_dir / "backups").glob("*.db*")]
+        copies = backup_times(data_dir)
         snapshot = saved()
     except OSError:
         return Files()
