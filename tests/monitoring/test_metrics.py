@@ -16,7 +16,7 @@ from tests.api.conftest import MakeSite, Site, make_site
 from tests.app_process import AppProcess
 from webchat.models import ModelSpec
 from webchat.monitoring import live, names
-from webchat.monitoring.exposition import samples
+from webchat.monitoring.exposition import Exposition, Now, samples
 from webchat.monitoring.sampling import Sampler
 
 __all__ = ["make_site"]
@@ -80,6 +80,14 @@ async def test_failures_are_counted_by_their_code_and_names_are_bounded(
         assert value(found, names.ERRORS.name, model="a") == 1
         assert value(found, names.ERRORS.name, model=live.OTHER) == 2
         assert value(found, names.MODEL_UP.name, model="a") == 0
+
+
+def test_an_endpoint_with_thousands_of_models_gets_few_labels_and_none_that_fails_is_missing() -> None:
+    up = {f"m{number}": number != 4999 for number in range(5000)}
+    text = Exposition(live.Live()).text(Now(True, {}, up, "1")).decode()
+    told = {one.labels["model"]: one.value for one in samples(text) if one.name == names.MODEL_UP.name}
+    assert len(told) == live.MOST_NAMES
+    assert told["m4999"] == 0
 
 
 async def test_the_samples_of_an_hour_tell_rates_and_percentiles(make_site: MakeSite) -> None:

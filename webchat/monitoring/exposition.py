@@ -13,7 +13,7 @@ from prometheus_client.samples import Sample
 
 from webchat.histogram import Histogram
 from webchat.monitoring import names
-from webchat.monitoring.live import Live, Tally
+from webchat.monitoring.live import MOST_NAMES, Live, Tally
 from webchat.turns.measured import Activity
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -76,7 +76,8 @@ def families(live: Live, now: Now) -> Iterator[Metric]:
     for model, activity in now.activity.items():
         add(names.RUNNING, (model,), activity.running)
         add(names.QUEUED, (model,), activity.queued)
-    for model, up in now.up.items():
+    # Endpoints list thousands; those that fail come first.
+    for model, up in sorted(now.up.items(), key=lambda one: one[1])[:MOST_NAMES]:
         add(names.MODEL_UP, (model,), up)
     add(names.READY, (), now.ready)
     add(names.LAG, (), live.lag)
