@@ -494,7 +494,7 @@ provenance ratings_by_link search template template_version template_versions th
 guests_with_replies pack_inspection
 comparison pair_votes vote_counts votes
 branch list_shares share shared_messages shared_media
-shared replicas orphans runs_elsewhere running_turns asked_to_end turns_elsewhere
+closing shared replicas orphans runs_elsewhere running_turns asked_to_end turns_elsewhere
 import_known origin file_import list_file_imports unfinished_file_imports import_files
 """
 READS = frozenset(_READS.split())
