@@ -22,6 +22,7 @@ from webchat.commands.finetune import add_finetune_command
 from webchat.commands.imports import add_import_command
 from webchat.commands.key import add_key_commands
 from webchat.commands.link import add_link_commands
+from webchat.commands.moderate import add_moderate_command
 from webchat.commands.operator import add_operator_commands
 from webchat.commands.replay import add_replay_command
 from webchat.commands.space import add_space_commands
@@ -152,6 +153,7 @@ def command_parser() -> _Parser:
     add_user_commands(commands, add, option)
     add_export_command(add, option)
     add_import_command(add, option)
+    add_moderate_command(add, option)
     add_backup_commands(add, option)
     add_database_commands(commands, add, option)
     add_finetune_command(add, option)

@@ -145,12 +145,19 @@ def _report(live: Live, tracing: Tracing | None, *, logs: bool) -> Report:
 async def reviewing(settings: Settings, store: Store) -> AsyncIterator[Review]:
     """The review of texts by the settings' rules, for a command that stores what people wrote. Raises
     `BadSettings`."""
+    async with moderating(settings, store) as (gates, models):
+        yield Review(gates, models)
+
+
+@asynccontextmanager
+async def moderating(settings: Settings, store: Store) -> AsyncIterator[tuple[GateFactory, Models]]:
+    """The settings' rules, for a command, and the models that guards ask. Raises `BadSettings`."""
     models = _models(settings, store, configured(settings, Shared()), create_backend, None)
     recorder = Recorder(lambda decisions: store.call(store.add_decisions, decisions))
     gates = _gates(settings, recorder, models)
     recorder.open()
     try:
-        yield Review(gates, models)
+        yield gates, models
     finally:
         if isinstance(gates, Moderation):
             await gates.aclose()

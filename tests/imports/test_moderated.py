@@ -8,9 +8,10 @@ import pytest
 
 from tests.imports.into import Into, importer
 from tests.imports.samples import chatgpt, openwebui, written
-from webchat.imports.importing import PAUSE_CHARS, WITHHELD
+from webchat.imports.importing import PAUSE_CHARS
 from webchat.moderation import Context, Decision, Moderation
 from webchat.moderation.rules import read_rules
+from webchat.moderation.verdicts import WITHHELD
 from webchat.store.import_records import ImportedConversation, ImportedMessage, ImportedTurn
 from webchat.store.records import Provenance
 

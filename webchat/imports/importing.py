@@ -17,13 +17,11 @@ from webchat.imports.archives import opened
 from webchat.imports.recognising import Located, Problem, found_in
 from webchat.imports.values import strings_of, with_strings
 from webchat.moderation import Context
+from webchat.moderation.verdicts import WITHHELD
 from webchat.store import Store
 from webchat.store.import_records import ImportedConversation, ImportedMessage
 from webchat.turns import Review
 from webchat.turns.errors import MessageBlocked
-
-WITHHELD = "[Withheld by the moderation rules]"
-"""In the place of a text that the rules block."""
 
 MOST_PROBLEMS = 100
 """Of a file, by their sentences; the others are counted."""

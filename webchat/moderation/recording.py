@@ -55,7 +55,7 @@ class Recorder:
         log_decision(decision)
         if len(self._waiting) == self._waiting.maxlen:
             self.dropped += 1
-        self._waiting.append(_logged(decision))
+        self._waiting.append(logged(decision))
         self._wake.set()
 
     def open(self) -> None:
@@ -112,7 +112,7 @@ class Recorder:
             return
 
 
-def _logged(decision: Decision) -> LoggedDecision:
+def logged(decision: Decision) -> LoggedDecision:
     context, finding = decision.context, decision.finding
     return LoggedDecision(
         at=datetime.now(UTC),

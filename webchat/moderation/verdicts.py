@@ -33,6 +33,9 @@ UNCHECKED = "This text could not be checked, so it is not shown."
 UNCHECKED_CURE = "Try again in a moment."
 """What people read when a moderator fails closed."""
 
+WITHHELD = "[Withheld by the moderation rules]"
+"""In the place of a text that rules of the stage `stored` block."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from backends.types import Role
@@ -59,3 +59,52 @@ class StoredText:
     role: Role
     text: str
     at: datetime
+
+
+STORED_KINDS = (
+    "message",
+    "turn",
+    "conversation",
+    "judgement",
+    "comparison",
+    "share",
+    "shared",
+    "import",
+    "answer",
+)
+"""What has texts that can be looked at again, in this order. turn: what a reply's model was told besides, and
+its calls of tools; shared: messages of shares; answer: to a link's questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWanted:
+    """Which stored texts to look at again. since: written at or after. link_id: by people who came by that
+    link. owner_id: by that person."""
+
+    since: datetime | None = None
+    link_id: str | None = None
+    owner_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlace:
+    """A text, and where it is stored. kind, key: of its row. column: of the row; one with several texts has
+    a place for each."""
+
+    kind: str
+    key: tuple[str | int, ...]
+    column: str
+    owner_id: str
+    link_id: str | None
+    conversation_id: str | None
+    message_id: str | None
+    model: str | None
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlaces:
+    """A page. last: the key of the last row that was looked at, of whatever owner; `None` after the end."""
+
+    places: tuple[StoredPlace, ...]
+    last: tuple[str | int, ...] | None

@@ -36,6 +36,7 @@ from webchat.store.upkeep.indexing import IndexingVerbs
 from webchat.store.upkeep.moving import MovingVerbs
 from webchat.store.upkeep.purge import PurgeVerbs
 from webchat.store.upkeep.removal import RemovalVerbs
+from webchat.store.upkeep.rewriting import RewritingVerbs
 from webchat.store.verbs.calls import CallVerbs
 from webchat.store.verbs.conversations import ConversationVerbs
 from webchat.store.verbs.decisions import DecisionVerbs
@@ -59,6 +60,7 @@ from webchat.store.webhooks.verbs import WebhookVerbs
 class Store(
     OwnerVerbs,
     RemovalVerbs,
+    RewritingVerbs,
     PeopleVerbs,
     SessionVerbs,
     KeyVerbs,

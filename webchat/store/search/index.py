@@ -153,6 +153,11 @@ def replace_title(connection: Connection, conversation_id: str, title: str) -> N
     )
 
 
+def replace_text(connection: Connection, message_id: str, content: str) -> None:
+    """Replace the words of a message whose words are in no parts."""
+    _replace(connection, connection.execute(_ENTRY_OF_MESSAGE, {"message": message_id}).first(), content)
+
+
 def put_rows(connection: Connection, numbers: Sequence[int]) -> None:
     """Put the words of those of these entries that owe any into the index, each entry's in one row."""
     for entry in connection.execute(_CONTENTS, {"numbers": numbers}).all():

@@ -1,0 +1,188 @@
+"""Where texts of people and models are stored: what is looked at when rules have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from webchat.store.database.tables import (
+    AnswerRow,
+    ComparisonRow,
+    ConversationRow,
+    ImportSourceRow,
+    JudgementRow,
+    MessageRow,
+    OwnerRow,
+    ShareMessageRow,
+    ShareRow,
+    TurnRow,
+)
+
+Column = InstrumentedAttribute[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of row. table, key: where it is, and its primary key. texts: its columns with one text each.
+    values: its columns of JSON, and below which keys the texts in them are; empty for everywhere. at: when it
+    was written. owner, conversation, message, model: whose it is, in the rows that `joined` adds.
+    """
+
+    table: Any
+    key: tuple[Column, ...]
+    at: Column
+    owner: Column
+    texts: tuple[str, ...] = ()
+    values: Mapping[str, tuple[str, ...]] | None = None
+    conversation: Column | None = None
+    message: Column | None = None
+    model: Column | None = None
+    among: ColumnElement[bool] | None = None
+
+    def query(self) -> Select[Any]:
+        """All rows, each with its texts under the names of their columns."""
+        names = (*self.texts, *(self.values or {}))
+        beside = {"conversation": self.conversation, "message": self.message, "model": self.model}
+        query = select(
+            *(column.label(f"key_{number}") for number, column in enumerate(self.key)),
+            OwnerRow.id.label("owner"),
+            OwnerRow.link_id.label("link"),
+            *(column.label(f"its_{name}") for name, column in beside.items() if column is not None),
+            *(getattr(self.table, name) for name in names),
+        ).select_from(self.table)
+        if self.table in (TurnRow, JudgementRow):
+            query = query.join(MessageRow, MessageRow.id == self.table.message_id)
+        if self.table is MessageRow:
+            query = query.outerjoin(TurnRow, TurnRow.message_id == MessageRow.id)
+        if self.owner.class_ is ConversationRow and self.table is not ConversationRow:
+            query = query.join(ConversationRow, ConversationRow.id == self.conversation)
+        if self.table is ShareMessageRow:
+            query = query.join(ShareRow, ShareRow.id == ShareMessageRow.share_id)
+        query = query.join(OwnerRow, OwnerRow.id == self.owner)
+        return query if self.among is None else query.where(self.among)
+
+
+ENDED = or_(TurnRow.message_id.is_(None), TurnRow.finished_at.is_not(None))
+"""Not of a reply that is still written: those pass the rules anyway."""
+
+KINDS: Mapping[str, Kind] = {
+    "message": Kind(
+        MessageRow,
+        (MessageRow.id,),
+        MessageRow.created_at,
+        ConversationRow.owner_id,
+        ("text", "reasoning"),
+        {"template": ("values",)},
+        MessageRow.conversation_id,
+        MessageRow.id,
+        MessageRow.model,
+        ENDED,
+    ),
+    "turn": Kind(
+        TurnRow,
+        (TurnRow.message_id,),
+        TurnRow.begun_at,
+        ConversationRow.owner_id,
+        ("tool_text",),
+        {"prompt": ("content",), "details": ()},
+        TurnRow.conversation_id,
+        TurnRow.message_id,
+        TurnRow.model,
+        TurnRow.finished_at.is_not(None),
+    ),
+    "conversation": Kind(
+        ConversationRow,
+        (ConversationRow.id,),
+        ConversationRow.updated_at,
+        ConversationRow.owner_id,
+        ("title",),
+        {"settings": ("system_prompt", "inputs", "values")},
+        ConversationRow.id,
+    ),
+    "judgement": Kind(
+        JudgementRow,
+        (JudgementRow.id,),
+        JudgementRow.changed_at,
+        JudgementRow.owner_id,
+        ("comment", "better", "review_better"),
+        {"answers": ()},
+        MessageRow.conversation_id,
+        JudgementRow.message_id,
+    ),
+    "comparison": Kind(
+        ComparisonRow,
+        (ComparisonRow.id,),
+        ComparisonRow.at,
+        ComparisonRow.owner_id,
+        ("comment",),
+        None,
+        ComparisonRow.conversation_id,
+    ),
+    "share": Kind(
+        ShareRow,
+        (ShareRow.id,),
+        ShareRow.created_at,
+        ShareRow.owner_id,
+        ("title",),
+        None,
+        ShareRow.conversation_id,
+    ),
+    "shared": Kind(
+        ShareMessageRow,
+        (ShareMessageRow.share_id, ShareMessageRow.number),
+        ShareMessageRow.created_at,
+        ShareRow.owner_id,
+        ("text", "reasoning"),
+        None,
+        ShareRow.conversation_id,
+        None,
+        ShareMessageRow.model,
+    ),
+    "import": Kind(
+        ImportSourceRow,
+        (ImportSourceRow.owner_id, ImportSourceRow.product, ImportSourceRow.source),
+        ImportSourceRow.at,
+        ImportSourceRow.owner_id,
+        (),
+        {"details": ()},
+        ImportSourceRow.conversation_id,
+    ),
+    "answer": Kind(
+        AnswerRow,
+        (AnswerRow.owner_id, AnswerRow.question_id),
+        AnswerRow.at,
+        AnswerRow.owner_id,
+        ("text",),
+    ),
+}
+"""In the order in which they are looked at."""
+
+
+def strings_in(value: Any, below: tuple[str, ...]) -> Iterator[str]:
+    """The texts in a value of JSON, under keys that count."""
+    if isinstance(value, str):
+        if not below:
+            yield value
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from strings_in(one, () if key in below else below)
+    elif isinstance(value, list):
+        for one in value:
+            yield from strings_in(one, below)
+
+
+def with_string(value: Any, below: tuple[str, ...], was: str, becomes: str) -> Any:
+    """The value with one of its texts replaced wherever it is."""
+    if isinstance(value, str):
+        return becomes if not below and value == was else value
+    if isinstance(value, dict):
+        return {
+            key: with_string(one, () if key in below else below, was, becomes) for key, one in value.items()
+        }
+    if isinstance(value, list):
+        return [with_string(one, below, was, becomes) for one in value]
+    return value
