@@ -449,6 +449,8 @@ CALLS = {
     ("client/aio.py", "judge"): "a program's own request to a server",
     ("client/aio.py", "stream"): "a program's own request to a server, of httpx",
     ("engine.py", "keep_placeholders"): "encrypted, and of texts that came in by another row",
+    ("moderation/stored.py", "add_decisions"): "what was found, with no text",
+    ("moderation/stored.py", "rewrite_stored"): "what rules made of a text (tests/test_moderate_command.py)",
     ("engine.py", "add_decisions"): "what was found, with the text only where the operator wants it",
 }
 
@@ -494,6 +496,7 @@ provenance ratings_by_link search template template_version template_versions th
 guests_with_replies pack_inspection
 comparison pair_votes vote_counts votes
 branch list_shares share shared_messages shared_media
+stored_places flagged_before
 closing shared replicas orphans runs_elsewhere running_turns asked_to_end turns_elsewhere
 import_known origin file_import list_file_imports unfinished_file_imports import_files
 """
