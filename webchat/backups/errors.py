@@ -10,39 +10,38 @@ BackupError
 
 from __future__ import annotations
 
+from backends.errors import ExplainedError
 from backends.installation import renew
 
 
-class BackupError(Exception):
-    """A backup or snapshot cannot be made, read or put in place. The message is a sentence for the operator,
-    with the cure."""
+class BackupError(ExplainedError):
+    """A backup or snapshot cannot be made, read or put in place; told to the operator at the terminal and in
+    the log."""
 
 
 class Damaged(BackupError):
     """why: what is wrong, going on from "it is damaged:"."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"The file is damaged or not a backup: {why}. Use an earlier one.")
+        super().__init__(f"The file is damaged or not a backup: {why}.", cure="Use an earlier one.")
         self.why = why
 
 
 class WrongKey(BackupError):
-    def __init__(self) -> None:
-        super().__init__(
-            "The backup is encrypted with another key. Set WEBCHAT_BACKUP_KEY to the one it was made with."
-        )
+    message = "The backup is encrypted with another key."
+    cure = "Set WEBCHAT_BACKUP_KEY to the one it was made with."
 
 
 class KeyMissing(BackupError):
-    def __init__(self) -> None:
-        super().__init__("The backup is encrypted. Set WEBCHAT_BACKUP_KEY to the key it was made with.")
+    message = "The backup is encrypted."
+    cure = "Set WEBCHAT_BACKUP_KEY to the key it was made with."
 
 
 class TooNew(BackupError):
     def __init__(self) -> None:
         super().__init__(
-            "The backup was made by a newer version of webchat. Nothing was changed. Update webchat"
-            f" ({renew()}), or use a backup from before its update."
+            "The backup was made by a newer version of webchat. Nothing was changed.",
+            cure=f"Update webchat ({renew()}), or use a backup from before its update.",
         )
 
 

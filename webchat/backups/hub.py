@@ -39,8 +39,8 @@ class Repository:
                 info = api.repo_info(self._name, repo_type="dataset")
                 if not info.private:
                     raise Unreachable(
-                        f"The dataset repository {self._name} is public: everybody could read the snapshots."
-                        " Make it private, or use another."
+                        f"The dataset repository {self._name} is public: everybody could read the snapshots.",
+                        cure="Make it private, or use another.",
                     )
                 tree = api.list_repo_tree(self._name, folder, repo_type="dataset")
                 return [entry.path for entry in tree]
@@ -101,12 +101,13 @@ class Repository:
         except HfHubHTTPError as error:
             status = error.response.status_code if error.response is not None else 0
             cure = "Check HF_TOKEN." if status in (401, 403, 404) else "It is tried again."
-            raise Unreachable(f"The Hub refused {self.shown} (status {status}). {cure}") from error
+            raise Unreachable(f"The Hub refused {self.shown} (status {status}).", cure=cure) from error
         except Unreachable:
             raise
         except Exception as error:  # of the library's transport, which is another one in each version
             raise Unreachable(
-                f"The Hub cannot be reached for {self.shown} ({type(error).__name__}). It is tried again."
+                f"The Hub cannot be reached for {self.shown} ({type(error).__name__}).",
+                cure="It is tried again.",
             ) from error
         finally:
             if not silent:

@@ -33,7 +33,7 @@ def make_backup(
     it soon, by `Stopped`, once it says so. Raises BackupError, StoreError, OSError.
     """
     if target.exists():
-        raise BackupError(f"{target} exists. Choose another name.")
+        raise BackupError(f"{target} exists.", cure="Choose another name.")
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = backup_key(settings)
     # What will be encrypted is never bare where it is kept, which may be somebody else's disk.
@@ -46,8 +46,8 @@ def make_backup(
         found = copy_out(settings.store_url, copy, stop)
         if wrong := faults(copy, thorough=False):
             raise BackupError(
-                f"The database is damaged ({wrong}), so no backup was made. Keep its file, and restore an"
-                " earlier backup."
+                f"The database is damaged ({wrong}), so no backup was made.",
+                cure="Keep its file, and restore an earlier backup.",
             )
         manifest = Manifest(
             made_at=datetime.now(UTC),

@@ -85,8 +85,8 @@ class Folder:
         except FileNotFoundError:
             if not self._root.exists():
                 raise Unreachable(
-                    f"The folder for snapshots, {self._root}, does not exist. Create or mount it, or"
-                    " leave out the setting snapshots."
+                    f"The folder for snapshots, {self._root}, does not exist.",
+                    cure="Create or mount it, or leave out the setting snapshots.",
                 ) from None
             return ()
         except OSError as error:
@@ -112,7 +112,7 @@ class Folder:
                 copy.flush()
                 os.fsync(copy.fileno())
             if _sum_of(part) != _sum_of(source):
-                raise Unreachable(f"{self._folder} did not store what was written. Check its disk.")
+                raise Unreachable(f"{self._folder} did not store what was written.", cure="Check its disk.")
             part.rename(target)
         except Unreachable:
             part.unlink(missing_ok=True)

@@ -56,7 +56,9 @@ def restore(settings: Settings, source: Path, *, replace: bool = False) -> Resto
     with serving_alone(settings.store_url):
         _finish(settings, path)
         if path.exists() and not replace:
-            raise BackupError(f"There is a database at {path}. To put the backup in its place: --replace.")
+            raise BackupError(
+                f"There is a database at {path}.", cure="To put the backup in its place: --replace."
+            )
         staging = _fresh(_staging(path))
         try:
             manifest = _unpacked(source, backup_key(settings), staging, thorough=False)

@@ -126,7 +126,8 @@ class Snapshots:
             shutil.rmtree(staging, ignore_errors=True)
         raise BackupError(
             f"None of the {len(found)} snapshots in {self._place.shown} can be read, and there is no"
-            " database. Move them away to begin without them."
+            " database.",
+            cure="Move them away to begin without them.",
         )
 
     def _restored(self, one: Stored, staging: Path) -> Restored:

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from backends.errors import ExplainedError
 from backends.installation import add_extra
 from webchat.monitoring import names
 from webchat.turns.measured import Measured
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 _PARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 
 
-class TracingMissing(Exception):
-    """The libraries are not installed. The message is a sentence with the cure."""
+class TracingMissing(ExplainedError):
+    """The libraries are not installed."""
 
 
 class Tracing:
@@ -30,7 +31,9 @@ class Tracing:
     def __init__(self, endpoint: str, version: str, *, exporter: SpanExporter | None = None) -> None:
         """endpoint: base URL of the collector, such as `http://localhost:4318`. Raises `TracingMissing`."""
         if find_spec("opentelemetry.sdk") is None:
-            raise TracingMissing(f"Traces need additional packages. Install them: {add_extra('otel')}")
+            raise TracingMissing(
+                "Traces need additional packages.", cure=f"Install them: {add_extra('otel')}"
+            )
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor

@@ -35,6 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import AddConstraint
 
+from backends.errors import ExplainedError
 from webchat.store.copying.files import Contents, Stopped, close_log, contents, copy_file, sqlite_path
 from webchat.store.database.migrate import COPYING, VERSION_TABLE, revision_of
 from webchat.store.database.postgres import Postgres
@@ -53,11 +54,10 @@ _TABLES: Sequence[Table] = [table for table in Base.metadata.sorted_tables if ta
 """Leases are of servers: in a copy nobody writes what the source's were writing."""
 
 
-class CopyRefused(Exception):
-    """A database can't be copied into this one. The message is a sentence for the operator, with the cure."""
+class CopyRefused(ExplainedError):
+    """A database can't be copied into this one."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(f"{why} Use an empty database as the target; nothing of the source was changed.")
+    cure = "Use an empty database as the target; nothing of the source was changed."
 
 
 @dataclass(frozen=True, slots=True)
