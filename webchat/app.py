@@ -125,17 +125,6 @@ def build_app(
     menu: list[PageEntry] = []
     commands = Commands(settings)
     review = Review(engine.masked, models)
-    file = settings.store_url.removeprefix("sqlite:///") if settings.store_url.startswith("sqlite") else None
-    monitor = Monitor(
-        engine.live,
-        turns,
-        models,
-        version=__version__,
-        files=partial(
-            look_at, settings.data_dir, None if file is None else Path(file), partial(last_saved, settings)
-        ),
-        dropped=lambda: engine.recorder.dropped,
-    )
     ui = PageSettings(language=settings.language, max_message_chars=settings.max_message_chars)
     services = Services(
         store=store,
@@ -180,7 +169,7 @@ def build_app(
         imports=Imports(store, Importer(store, review), settings.data_dir / "imports", turns.changed),
         snapshots=snapshots,
         ephemeral=settings.ephemeral and snapshots is None and settings.store_url.startswith("sqlite"),
-        monitor=monitor,
+        monitor=_monitor(settings, engine),
         examine=lambda quick: examine(Patient(settings, __version__, engine.create, quick=quick)),
     )
     console, labels = create_console(services)
@@ -210,6 +199,20 @@ def build_app(
     )
     edge = Edge(door, settings.root_path)
     return App(edge, settings, store, models, turns, start_link, operator_link, lifespan, own_port(services))
+
+
+def _monitor(settings: Settings, engine: Engine) -> Monitor:
+    """What probes, metrics and the *Health* tab show of this server."""
+    url = settings.store_url
+    file = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite") else None
+    return Monitor(
+        engine.live,
+        engine.turns,
+        engine.models,
+        version=__version__,
+        files=partial(look_at, settings.data_dir, file, partial(last_saved, settings)),
+        dropped=lambda: engine.recorder.dropped,
+    )
 
 
 def _snapshots(settings: Settings) -> Snapshots | None:
