@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import PostgresServer, postgres
-from tests.store.talk import Talk
+from tests.store.talk import Talk, settled
 from webchat.store import Store
 
 __all__ = ["postgres"]
@@ -40,6 +40,7 @@ def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
     opened = Store.open(url)
+    settled(opened)
     yield opened
     opened.close()
 

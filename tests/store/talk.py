@@ -61,6 +61,11 @@ class Talk:
         return [hit.conversation_id for hit in self.store.search(self.owner, query).items]
 
 
+def settled(store: Store) -> None:
+    """Waits until its start has indexed what was owed, so that it indexes nothing of a test's own."""
+    store._threads["index"].submit(lambda: None).result()
+
+
 def later() -> datetime:
     return datetime.now(UTC) + timedelta(minutes=1)
 

@@ -246,9 +246,9 @@ def test_a_large_table_of_the_source_does_not_time_the_target_out(
 
     def slow(connection: Connection, table: Table, stop: Callable[[], bool]) -> tuple[int, str]:
         if table.name == "messages" and connection.dialect.name == "sqlite":
-            time.sleep(0.4)
+            time.sleep(1.5)
         return sum_of(connection, table, stop)
 
     monkeypatch.setattr(tables, "_sum_of", slow)
-    monkeypatch.setattr(database.postgres, "IDLE_MS", 200)
+    monkeypatch.setattr(database.postgres, "IDLE_MS", 1000)
     assert copy_database(source, target).rows["messages"] == 2

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, select, text
 
-from tests.store.talk import Talk, later, writing_meanwhile
+from tests.store.talk import Talk, later, settled, writing_meanwhile
 from tests.store.test_purge import rows_per_transaction
 from webchat.store import Store
 from webchat.store.database.migrate import migrate
@@ -144,7 +144,7 @@ def test_nothing_long_of_a_stranger_or_in_the_trash_is_found(
 
 def test_it_is_indexed_soon_without_being_asked(store: Store, talk: Talk) -> None:
     place = talk.say(long_text(), f"{long_text()} reply").conversation.id
-    store._threads["index"].submit(lambda: None).result()
+    settled(store)
     assert talk.found("anfang reply") == [place]
     assert {owed for _, owed in entries(store)} == {None}
 
@@ -152,6 +152,7 @@ def test_it_is_indexed_soon_without_being_asked(store: Store, talk: Talk) -> Non
 @pytest.mark.parametrize("after", [1, 2, 3])
 def test_what_a_crash_left_owed_is_put_in_at_the_next_start(url: str, after: int) -> None:
     with closing(Store.open(url)) as store, pytest.MonkeyPatch.context() as patch:
+        settled(store)
         patch.setattr(store, "index_soon", lambda: None)
         talk = Talk(store, store.local_owner().id)
         place = talk.begin(long_text()).conversation.id
@@ -171,7 +172,7 @@ def test_what_a_crash_left_owed_is_put_in_at_the_next_start(url: str, after: int
         assert [owed for _, owed in entries(store) if owed] == [there + 1]
         assert talk.found(FIRST) == [place]
     with closing(Store.open(url)) as store:
-        store._threads["index"].submit(lambda: None).result()
+        settled(store)
         assert Talk(store, talk.owner).found("anfang schluss") == [place]
         assert {owed for _, owed in entries(store)} == {None}
         assert word_rows(store) == 1 + 4  # the title, and no part twice
