@@ -14,7 +14,7 @@ from backends.options import FunctionOptions
 from backends.types import Caller
 from tests.api.conftest import CANARY, MakeSite, Site
 from tests.api.test_leaks import words
-from webchat.api.parties import CALLER_HEADERS
+from webchat.api.people.parties import CALLER_HEADERS
 
 
 async def test_a_function_is_told_who_asks_and_only_headers_that_let_nobody_in(make_site: MakeSite) -> None:

@@ -9,7 +9,7 @@ from importlib.resources import files
 from starlette.requests import Request
 from starlette.responses import Response
 
-from webchat.api.guests import guest_link
+from webchat.api.people.guests import guest_link
 from webchat.api.reading import Caller, Operator, QueryText, operator_of
 from webchat.api.services import Services
 from webchat.api.wire.models import ModelList, RetryBody

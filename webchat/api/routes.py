@@ -12,26 +12,26 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, compile_path
 
 from webchat.api.about import About
-from webchat.api.comparisons import Comparisons
 from webchat.api.conversations import Conversations
 from webchat.api.endpoint import Method, endpoint
 from webchat.api.errors import answering, not_found
 from webchat.api.exporting.exports import Exports
-from webchat.api.guests import Guests
 from webchat.api.health import Health
 from webchat.api.imports import ImportRoutes
 from webchat.api.inspect import Inspect
-from webchat.api.judgements import Judgements
-from webchat.api.keys import KeyRoutes
-from webchat.api.links import Links
+from webchat.api.judgements.comparisons import Comparisons
+from webchat.api.judgements.judgements import Judgements
+from webchat.api.judgements.queues import Queues
 from webchat.api.media import TESTERS_MEDIA, MediaRoutes
 from webchat.api.messages import Messages
 from webchat.api.metrics import MetricRoutes
 from webchat.api.moderation import ModerationRoutes
-from webchat.api.people import People
-from webchat.api.providers import ProviderRoutes
-from webchat.api.queues import Queues
-from webchat.api.redeem import Redeem
+from webchat.api.people.guests import Guests
+from webchat.api.people.keys import KeyRoutes
+from webchat.api.people.links import Links
+from webchat.api.people.people import People
+from webchat.api.people.providers import ProviderRoutes
+from webchat.api.people.redeem import Redeem
 from webchat.api.replays import Replays
 from webchat.api.services import Services
 from webchat.api.sharing.share_pages import SharePages

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from webchat.api.errors import ApiError
 from webchat.api.events import OpenStreams, many_replies, one_reply
-from webchat.api.parties import Parties
+from webchat.api.people.parties import Parties
 from webchat.api.reading import Caller, PathId, bad_query, json_answer
 from webchat.api.services import Services
 from webchat.api.wire.turns import BegunTurn, TurnBody

@@ -17,7 +17,7 @@ import gradio as gr
 
 from backends.errors import ExplainedError
 from webchat.api import Services
-from webchat.api.parties import Parties
+from webchat.api.people.parties import Parties
 from webchat.console.asking import Caller, caller_of, refusal
 from webchat.turns import Ask
 from webchat.turns.events import Delta, Done

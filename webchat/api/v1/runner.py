@@ -12,7 +12,7 @@ from starlette.requests import Request
 from backends.base import Capabilities
 from backends.types import Message, Sampling
 from webchat.api.errors import ApiError
-from webchat.api.parties import Parties
+from webchat.api.people.parties import Parties
 from webchat.api.services import Services
 from webchat.api.v1.call import Call, refused
 from webchat.api.v1.names import Named, Names, unknown

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from webchat.api.errors import ApiError, not_found
+from webchat.api.people.redeem import with_cookies
 from webchat.api.reading import Caller, PathId, SignedIn
-from webchat.api.redeem import with_cookies
 from webchat.api.services import Services
 from webchat.api.wire.people import NameBody, PasswordBody, Person, SessionList, SignInBody, TrainingBody
 from webchat.auth.admitting import name_of

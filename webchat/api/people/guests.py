@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from webchat.api.people.redeem import signed_in
 from webchat.api.reading import Guest
-from webchat.api.redeem import signed_in
 from webchat.api.services import Services
 from webchat.api.wire.links import AnswersBody, ConsentBody, GuestLink, Handover, HandoverBody
 from webchat.auth.cookies import SignIn

@@ -1,0 +1,1 @@
+"""What people think of replies: judgements of one reply, comparisons of two, and reviewers' queues."""
