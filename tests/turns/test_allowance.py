@@ -13,8 +13,8 @@ from tests.turns.conftest import MakeBench
 from webchat.store.link_records import LinkTerms
 from webchat.store.records import ConversationSettings
 from webchat.turns import Ask
-from webchat.turns.allowance import BYTES, MOST_BYTES, MOST_MORE, within
-from webchat.turns.outcome import LINK_TOKENS_REACHED
+from webchat.turns.generating.allowance import BYTES, MOST_BYTES, MOST_MORE, within
+from webchat.turns.generating.outcome import LINK_TOKENS_REACHED
 from webchat.turns.places import Party
 
 WORDS = [f"word{number % 10} " for number in range(1000)]  # six bytes, each a token

@@ -253,7 +253,7 @@ async def test_stop_frees_the_model_and_keeps_the_text(bench: MakeBench, after: 
 async def test_stop_waits_for_no_model_that_does_not_listen(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webchat.turns.pipeline.CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr("webchat.turns.generating.pipeline.CLOSE_SECONDS", 0.05)
     release = asyncio.Event()
 
     class Deaf(EchoBackend):

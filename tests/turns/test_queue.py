@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from backends.errors import Unavailable
 from tests.turns.virtual_time import virtual_time
-from webchat.turns.queue import KEPT_LANES, LEFT, PACE_SECONDS, REFRESH_SECONDS, Queue
+from webchat.turns.waiting.queue import KEPT_LANES, LEFT, PACE_SECONDS, REFRESH_SECONDS, Queue
 
 SOON = 2 * PACE_SECONDS
 """Virtual seconds after which everybody has been told."""

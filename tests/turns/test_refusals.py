@@ -70,7 +70,7 @@ async def test_a_verdict_outlives_what_ends_the_reply_while_another_still_reads(
     bench: MakeBench, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if end == "close at once":
-        monkeypatch.setattr("webchat.turns.pipeline.RELEASE_SECONDS", 0.05)
+        monkeypatch.setattr("webchat.turns.generating.pipeline.RELEASE_SECONDS", 0.05)
     first, second = Reader("bomb", steps=1), Reader("zzz", breaks=end == "break")
     backend = EchoBackend(script=[BEGIN + BAD + AFTER, Delay(60)])
     gates = Moderation([Asking(first), Asking(second, 0.05 if end == "time-out" else 60.0)], lambda _: None)

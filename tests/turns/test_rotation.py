@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webchat.turns.rotation import Rotation
+from webchat.turns.waiting.rotation import Rotation
 
 EVENTS = st.lists(
     st.tuples(st.sampled_from(["come", "come", "let in", "end", "leave"]), st.integers(0, 30)), max_size=120

@@ -131,7 +131,7 @@ async def test_a_failed_turn_gives_its_slot_back(bench: MakeBench, error: Except
 async def test_a_stream_that_hangs_in_closing_does_not_keep_its_slot(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webchat.turns.pipeline.CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr("webchat.turns.generating.pipeline.CLOSE_SECONDS", 0.1)
 
     backend = Held()
     backend.hangs.add("1")

@@ -17,7 +17,7 @@ from tests.ui.site import Access, running
 from webchat.app import App
 from webchat.sentences import LANGUAGES, Language, locale
 from webchat.store.records import Failure, TurnState
-from webchat.turns.outcome import LINK_ENDED, LINK_TOKENS_REACHED
+from webchat.turns.generating.outcome import LINK_ENDED, LINK_TOKENS_REACHED
 
 HALF = "A rainbow forms when sunlight"
 RULE = Failure("blocked", "This reply was withheld by a rule of this server.", "Reword your question.")

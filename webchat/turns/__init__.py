@@ -1,7 +1,8 @@
 """One message in, one stored reply out: the only path to a model. Durable, resumable, stoppable.
 
-Read `service` first, then `asking`, from an ask to a begun turn, and `pipeline`, from there to its reply. Two
-rooms are beside the turns: `titles`, and `inspecting`, which keeps what models were sent.
+Read `service` first, then `asking`, from an ask to a begun turn, and `generating`, from there to its reply.
+`waiting` is the queue for a model at capacity. Two rooms are beside the turns: `titles`, and `inspecting`,
+which keeps what models were sent.
 """
 
 from webchat.turns.ask import Against, Ask, AskKind, Called

@@ -27,15 +27,15 @@ from webchat.turns.errors import NotAccepting, TurnError
 from webchat.turns.events import Done, Gone, News, TurnEvent
 from webchat.turns.following import Follower
 from webchat.turns.gates.review import Review
+from webchat.turns.generating.pipeline import Pipeline
 from webchat.turns.journal import Journal
 from webchat.turns.measured import Activity, Report
-from webchat.turns.pipeline import Pipeline
 from webchat.turns.places import Most, Party
-from webchat.turns.queue import Queue
 from webchat.turns.replicas.elsewhere import Elsewhere, TurnCopy
 from webchat.turns.replicas.replica import Replica
 from webchat.turns.titles.making import Titles
 from webchat.turns.turn import EndedBy, RunningTurn
+from webchat.turns.waiting.queue import Queue
 
 log = logging.getLogger(__name__)
 

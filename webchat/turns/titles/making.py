@@ -26,9 +26,9 @@ from webchat.moderation import Blocked, Context, GateFactory
 from webchat.prompts.renderer import fit_sampling
 from webchat.store import Store, StoreError
 from webchat.store.records import Message
-from webchat.turns.queue import Queue
 from webchat.turns.titles.proposals import title_in
 from webchat.turns.turn import RunningTurn
+from webchat.turns.waiting.queue import Queue
 
 log = logging.getLogger(__name__)
 

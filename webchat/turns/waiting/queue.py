@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
-from webchat.turns.rotation import Rotation
+from webchat.turns.waiting.rotation import Rotation
 
 REFRESH_SECONDS = 5.0
 """How often people whose position is unchanged get a new estimate."""

@@ -44,11 +44,8 @@ from webchat.store.records import (
     TurnState,
     fold,
 )
-from webchat.turns.allowance import BYTES, MOST_BYTES, MOST_MORE, TokenSizes, within
-from webchat.turns.inspecting.inspector import Inspector
-from webchat.turns.journal import Channel, Journal, JournalFailed
-from webchat.turns.measured import Report, current_turn, tell
-from webchat.turns.outcome import (
+from webchat.turns.generating.allowance import BYTES, MOST_BYTES, MOST_MORE, TokenSizes, within
+from webchat.turns.generating.outcome import (
     UNSTORED,
     Run,
     as_sent,
@@ -59,9 +56,12 @@ from webchat.turns.outcome import (
     outcome,
     provenance_of,
 )
-from webchat.turns.paths import Paths
-from webchat.turns.queue import Queue
+from webchat.turns.generating.paths import Paths
+from webchat.turns.inspecting.inspector import Inspector
+from webchat.turns.journal import Channel, Journal, JournalFailed
+from webchat.turns.measured import Report, current_turn, tell
 from webchat.turns.turn import RunningTurn
+from webchat.turns.waiting.queue import Queue
 
 log = logging.getLogger(__name__)
 
