@@ -361,7 +361,7 @@ def test_chats_are_kept_as_long_as_their_link_says(store: Store) -> None:
 def test_old_chats_are_found_without_the_writer_and_given_up_in_slices(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webchat.store.verbs.guests.EXPIRED_ROWS", 2)
+    monkeypatch.setattr("webchat.store.links.guests.EXPIRED_ROWS", 2)
     link = linked(store, retention_days=7)
     guest = store.create_owner("guest", "Tess", link.id).id
     for key in "abcde":

@@ -5,7 +5,7 @@ Every verb of `Store` is one transaction, takes the owner, returns frozen record
 and raises `NotFound` for what that owner may not see. Verbs are synchronous and thread-safe; from
 asynchronous code they are run as `await store.call(store.verb, ...)`.
 
-Read `verbs` first, then `database`, which they work on. `people`, `templates`, `testers`, `shares`,
+Read `verbs` first, then `database`, which they work on. `links`, `people`, `templates`, `testers`, `shares`,
 `imports`, `judgements` and `replays` hold the verbs on those, `replicas` those of several processes on one
 database; `search` finds conversations by their words, `upkeep` does what takes long. Each imports only what
 is below it; `*_records` are what verbs return.

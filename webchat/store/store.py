@@ -21,6 +21,9 @@ from webchat.store.judgements.judging import JudgingVerbs
 from webchat.store.judgements.queue_reviews import QueueReviewVerbs
 from webchat.store.judgements.vote_reviews import VoteReviewVerbs
 from webchat.store.judgements.votes import VoteVerbs
+from webchat.store.links.guests import GuestVerbs
+from webchat.store.links.links import LinkVerbs
+from webchat.store.links.owners import OwnerVerbs
 from webchat.store.people.keys import KeyVerbs
 from webchat.store.people.people import PeopleVerbs
 from webchat.store.people.sessions import SessionVerbs
@@ -41,14 +44,11 @@ from webchat.store.verbs.calls import CallVerbs
 from webchat.store.verbs.conversations import ConversationVerbs
 from webchat.store.verbs.decisions import DecisionVerbs
 from webchat.store.verbs.export import ExportVerbs
-from webchat.store.verbs.guests import GuestVerbs
 from webchat.store.verbs.health import HealthVerbs
 from webchat.store.verbs.inspections import InspectionVerbs
-from webchat.store.verbs.links import LinkVerbs
 from webchat.store.verbs.media import MediaVerbs
 from webchat.store.verbs.messages import MessageVerbs
 from webchat.store.verbs.model_servers import ModelServerVerbs
-from webchat.store.verbs.owners import OwnerVerbs
 from webchat.store.verbs.placeholders import PlaceholderVerbs
 from webchat.store.verbs.ratings import RatingVerbs
 from webchat.store.verbs.trash import TrashVerbs

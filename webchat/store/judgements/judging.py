@@ -22,8 +22,8 @@ from webchat.store.errors import ConsentNeeded, NotFound
 from webchat.store.events import tell_webhooks
 from webchat.store.judgement_records import Consent, Judgement, JudgementChange
 from webchat.store.judgements.rows import dump_answers, judgements_query, load_judgement
+from webchat.store.links.owners import read_owner
 from webchat.store.verbs.compared import check_uncompared
-from webchat.store.verbs.owners import read_owner
 from webchat.store.verbs.tree import own_message
 
 MOST_REASONS = 20

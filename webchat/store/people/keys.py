@@ -31,9 +31,9 @@ from webchat.store.database.tables import ApiKeyRow, LinkRow, OwnerRow, PersonRo
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import KeyEnded, KeyTokensUsed, NotFound, PersonDisabled, TooManyKeys
 from webchat.store.key_records import ApiKey, KeyTerms, ListedKey
+from webchat.store.links.owners import read_owner
 from webchat.store.people.sessions import TRIM_ROWS
 from webchat.store.records import Owner, Page
-from webchat.store.verbs.owners import read_owner
 
 MOST_KEYS = 50
 """Of one person, without those that have ended."""

@@ -31,10 +31,10 @@ from webchat.store.database.tables import (
 )
 from webchat.store.database.transactions import writes
 from webchat.store.errors import NotFound
+from webchat.store.links.links import count_turn
 from webchat.store.people.keys import check_tokens
 from webchat.store.records import BegunTurn, ConversationSettings, Message, NewTurn, PathMessage
 from webchat.store.search.index import add_entry, comes_in_parts, owe
-from webchat.store.verbs.links import count_turn
 from webchat.store.verbs.tree import conversations_query, messages_by_id
 from webchat.store.verbs.turns import TurnVerbs, open_turn
 

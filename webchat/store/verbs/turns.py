@@ -26,6 +26,8 @@ from webchat.store.database.tables import ConversationRow, JournalRow, Judgement
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.events import tell_webhooks
+from webchat.store.links.links import count_turn
+from webchat.store.links.settling import settle_turn, taken
 from webchat.store.people.keys import check_tokens, count_tokens
 from webchat.store.records import (
     BegunTurn,
@@ -39,9 +41,7 @@ from webchat.store.records import (
 )
 from webchat.store.search.index import add_entry, add_reply
 from webchat.store.verbs.compared import check_uncompared
-from webchat.store.verbs.links import count_turn
 from webchat.store.verbs.media import drop_unnamed
-from webchat.store.verbs.settling import settle_turn, taken
 from webchat.store.verbs.tree import (
     check_versions,
     chunks,

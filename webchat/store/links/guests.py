@@ -25,9 +25,9 @@ from webchat.store.database.tables import (
 from webchat.store.database.transactions import Database, chore, reads, writes
 from webchat.store.errors import ConsentChanged, ConsentNeeded, NotFound
 from webchat.store.link_records import LinkAnswer, Question
+from webchat.store.links.links import has_consented
+from webchat.store.links.owners import read_owner
 from webchat.store.records import Owner, Page
-from webchat.store.verbs.links import has_consented
-from webchat.store.verbs.owners import read_owner
 
 TRIM_ROWS = 500
 EXPIRED_ROWS = 50

@@ -46,10 +46,10 @@ from webchat.store.errors import (
     YourTokensUsed,
 )
 from webchat.store.link_records import NO_TERMS, Link, LinkLeft, LinkLimits, LinkTerms, LinkUse, ListedLink
+from webchat.store.links.settling import Taken, settled_early
 from webchat.store.records import LONGEST_REPLY, Page
 from webchat.store.search.names import find_named, put_name
 from webchat.store.search.words import query_terms
-from webchat.store.verbs.settling import Taken, settled_early
 
 Counted = TypeVar("Counted", Link, LinkUse)
 

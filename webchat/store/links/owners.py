@@ -10,8 +10,8 @@ from webchat.store.database.codec import clean, load_link, load_owner, new_id, n
 from webchat.store.database.tables import ConversationRow, LinkRow, OwnerRow, PersonRow, TurnRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound
+from webchat.store.links.links import admit_person
 from webchat.store.records import Owner, OwnerKind
-from webchat.store.verbs.links import admit_person
 
 
 class OwnerVerbs(Database):
