@@ -29,7 +29,7 @@ from webchat.api.metrics import own_port
 from webchat.api.wire import moderation as wire
 from webchat.api.work import places
 from webchat.auth import Door, Identities, Sessions, load_or_make_secret
-from webchat.auth.passwords import Passwords
+from webchat.auth.passwords.checking import Passwords
 from webchat.backups import BackupError, Snapshots, last_saved, prepare_database
 from webchat.console import EVENT_BODY, MountedBlocks, create_console, is_event, mount_blocks
 from webchat.console import PATH as CONSOLE

@@ -25,8 +25,8 @@ from backends.echo import EchoBackend
 from webchat.api import Edge, Services, body_limit, key_scope, routes
 from webchat.api.work import places
 from webchat.auth import Cookies, Door, DoorSettings, Identities, Sessions
-from webchat.auth import passwords as passwords_room
-from webchat.auth.passwords import Passwords
+from webchat.auth.passwords import checking as passwords_room
+from webchat.auth.passwords.checking import Passwords
 from webchat.auth.proxy import Proxied
 from webchat.auth.sessions import make_token
 from webchat.feedback.jobs import JudgementExports

@@ -20,7 +20,7 @@ from webchat.auth import Ways
 from webchat.auth.api_keys import keys as keys_room
 from webchat.auth.api_keys import new_key
 from webchat.auth.owners import KEPT_SECONDS
-from webchat.auth.passwords import hash_password
+from webchat.auth.passwords.checking import hash_password
 from webchat.logs import TALKATIVE, TELLING
 from webchat.models import ModelSpec
 from webchat.store import NotFound

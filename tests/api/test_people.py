@@ -14,7 +14,7 @@ from backends.echo import EchoBackend
 from tests.api.conftest import SECRET, MakeSite, Site, serving
 from tests.store.talk import Talk
 from webchat.auth import Cookies
-from webchat.auth.passwords import hash_password
+from webchat.auth.passwords.checking import hash_password
 from webchat.auth.settings import Ways
 from webchat.store.errors import StoreUnavailable
 from webchat.store.records import Owner

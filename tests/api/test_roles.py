@@ -16,7 +16,7 @@ from tests.api.test_access import CANARY_WORDS, NOBODYS, ROWS, Row, _call, _ids,
 from webchat.api.reading import Caller, Guest, Member, Operator, SignedIn
 from webchat.api.routes import TABLE
 from webchat.auth import Need, Ways, permits, role_of
-from webchat.auth.passwords import hash_password
+from webchat.auth.passwords.checking import hash_password
 from webchat.store.records import Owner
 
 WAYS = Ways(link=True, password=True)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.api.conftest import MakeSite, Site
 from webchat.auth.delays import FREE_FAILURES
-from webchat.auth.passwords import hash_password
+from webchat.auth.passwords.checking import hash_password
 from webchat.auth.settings import Ways
 from webchat.recent import Recent
 from webchat.settings.networks import network

@@ -22,7 +22,7 @@ from tests.auth.oidc_provider import running as provider_running
 from tests.store.talk import Talk
 from webchat.api.routes import TABLE
 from webchat.auth.api_keys import new_key
-from webchat.auth.passwords import hash_password
+from webchat.auth.passwords.checking import hash_password
 from webchat.sharing import new_link
 from webchat.store import Store
 from webchat.store.key_records import KeyTerms

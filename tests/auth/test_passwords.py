@@ -13,9 +13,9 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from webchat.auth import delays as delays_room
-from webchat.auth import passwords as room
 from webchat.auth.delays import FORGOTTEN_AFTER, FREE_FAILURES, LONGEST_DELAY, Delays
-from webchat.auth.passwords import (
+from webchat.auth.passwords import checking as room
+from webchat.auth.passwords.checking import (
     FAILURES_PER_MINUTE,
     LEAST_CHARS,
     MOST_CHARS,

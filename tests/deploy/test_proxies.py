@@ -22,7 +22,7 @@ from tests.proxies import FOLDER, HERE, Proxy, caddy, nginx
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.api.wire.turns import Delta, Done
 from webchat.auth.api_keys import new_key
-from webchat.auth.passwords import hash_password
+from webchat.auth.passwords.checking import hash_password
 from webchat.client import AsyncClient
 from webchat.store import Store
 from webchat.store.key_records import KeyTerms

@@ -15,7 +15,7 @@ from tests.app_process import AppProcess
 from tests.clean_environment import ROOT
 from tests.nginx import nginx
 from tests.pages import blocks
-from webchat.auth.passwords import hash_password
+from webchat.auth.passwords.checking import hash_password
 from webchat.settings import load_settings
 from webchat.store import Store
 

@@ -17,7 +17,7 @@ from tests.e2e.conftest import running
 from tests.e2e.test_blocked import SITE_DATA_BLOCKED, NewProfile, framed, profile
 from tests.e2e.test_people import PASSWORD, add
 from tests.scripted_endpoint import ScriptedEndpoint
-from webchat.auth.passwords import hash_password
+from webchat.auth.passwords.checking import hash_password
 
 with warnings.catch_warnings():
     import authlib.deprecate  # turns its warnings on

@@ -16,7 +16,7 @@ from tests.e2e.chat import LOOKS, PHONE, Chat, NewVisitor, first, words
 from tests.e2e.conftest import running
 from tests.e2e.test_visitors import store_of
 from tests.scripted_endpoint import ScriptedEndpoint
-from webchat.auth.passwords import hash_password
+from webchat.auth.passwords.checking import hash_password
 from webchat.sentences import locale
 from webchat.sharing import new_link
 

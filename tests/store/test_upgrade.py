@@ -14,7 +14,7 @@ from sqlalchemy import MetaData, NullPool, create_engine, inspect, make_url, sel
 
 from tests.app_process import AppProcess
 from tests.store.talk import Talk
-from webchat.auth.passwords import hash_password
+from webchat.auth.passwords.checking import hash_password
 from webchat.store import Store
 from webchat.store.database.migrate import VERSION_TABLE, _config
 

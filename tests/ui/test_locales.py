@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 from backends.errors import BackendError
-from webchat.auth.passwords import PasswordError
+from webchat.auth.passwords.checking import PasswordError
 from webchat.moderation.kinds.personal import personal
 from webchat.moderation.kinds.secrets import secrets
 from webchat.moderation.kinds.tables import KINDS

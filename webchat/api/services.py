@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from webchat.api.wire.moderation import Masking
 from webchat.auth import Identities, Sessions, Ways
-from webchat.auth.passwords import Passwords
+from webchat.auth.passwords.checking import Passwords
 from webchat.auth.providers import Providers
 from webchat.backups import Snapshots
 from webchat.doctor import Finding

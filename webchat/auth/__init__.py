@@ -6,7 +6,7 @@ from webchat.auth.door import Door
 from webchat.auth.identities import Identities
 from webchat.auth.incoming import MOST_ADDRESS, SMALL_BODY
 from webchat.auth.owners import Owners, OwnerStore
-from webchat.auth.passwords import Passwords
+from webchat.auth.passwords.checking import Passwords
 from webchat.auth.roles import Need, Role, permits, role_of
 from webchat.auth.settings import DoorSettings, Ways
 from webchat.auth.sign_in import Sessions

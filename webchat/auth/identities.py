@@ -10,11 +10,11 @@ from starlette.types import Scope
 
 from webchat.auth.api_keys import Keys
 from webchat.auth.cookies import Cookies, SignIn
-from webchat.auth.devices import Devices
 from webchat.auth.forwarding import is_unnamed_proxy, is_within, one_person
 from webchat.auth.incoming import Heard
 from webchat.auth.origin import by_own_https_page, surely_https
 from webchat.auth.owners import Admission, Owners, OwnerStore, Refusal
+from webchat.auth.passwords.devices import Devices
 from webchat.auth.proxy import Proxied
 from webchat.auth.sessions import is_token, is_vouched
 from webchat.auth.settings import DoorSettings

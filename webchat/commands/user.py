@@ -54,7 +54,7 @@ def add_user_commands(commands: Any, add: AddCommand, option: Callable[..., None
 
 
 def _add(loaded: Loaded, options: argparse.Namespace) -> None:
-    from webchat.auth.passwords import hash_password, user_name
+    from webchat.auth.passwords.checking import hash_password, user_name
     from webchat.store import NotFound, PersonExists
     from webchat.store.people_records import PASSWORD_ISSUER
 
@@ -102,7 +102,7 @@ def _enable(loaded: Loaded, options: argparse.Namespace) -> None:
 
 
 def _reset(loaded: Loaded, options: argparse.Namespace) -> None:
-    from webchat.auth.passwords import hash_password
+    from webchat.auth.passwords.checking import hash_password
     from webchat.store.people_records import PASSWORD_ISSUER
 
     with opened(loaded.settings) as store:
@@ -146,7 +146,7 @@ def _agreed(question: str) -> bool:
 
 def find_person(store: Store, wanted: str) -> Person:
     """The person with this id or user name; of another issuer, with this subject or email, if it is one."""
-    from webchat.auth.passwords import UserNameInvalid, user_name
+    from webchat.auth.passwords.checking import UserNameInvalid, user_name
     from webchat.store.people_records import PASSWORD_ISSUER
 
     try:
@@ -168,7 +168,7 @@ def find_person(store: Store, wanted: str) -> Person:
 
 def _new_password(subject: str) -> str:
     """Asked for twice on a terminal; otherwise the first line of standard input."""
-    from webchat.auth.passwords import check_rules
+    from webchat.auth.passwords.checking import check_rules
 
     try:
         if sys.stdin.isatty():
@@ -190,7 +190,7 @@ def _new_password(subject: str) -> str:
 
 @contextmanager
 def _clear_errors() -> Iterator[None]:
-    from webchat.auth.passwords import PasswordError
+    from webchat.auth.passwords.checking import PasswordError
 
     try:
         yield

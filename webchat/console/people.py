@@ -9,8 +9,8 @@ from typing import Any
 import gradio as gr
 
 from webchat.api import Services
-from webchat.auth.accounts import add_account, reset_password
-from webchat.auth.passwords import MOST_NAME_CHARS
+from webchat.auth.passwords.accounts import add_account, reset_password
+from webchat.auth.passwords.checking import MOST_NAME_CHARS
 from webchat.console.asking import QUIET, Caller, handler, refuse, selecting, tell
 from webchat.console.labels import Labels
 from webchat.console.paging import FIRST, Pager, Place, shown

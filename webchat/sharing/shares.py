@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 from itsdangerous import BadSignature, TimestampSigner
 
 from webchat.auth.delays import Delays
-from webchat.auth.passwords import PasswordChecks
+from webchat.auth.passwords.checking import PasswordChecks
 from webchat.privacy import Finder, mask_texts
 from webchat.recent import Recent
 from webchat.sharing.rendering import MessageStore, Rendering

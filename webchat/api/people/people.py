@@ -12,7 +12,7 @@ from webchat.api.services import Services
 from webchat.api.wire.people import NameBody, PasswordBody, Person, SessionList, SignInBody, TrainingBody
 from webchat.auth.admitting import name_of
 from webchat.auth.forwarding import one_person
-from webchat.auth.passwords import Passwords, PasswordWrong, account_of
+from webchat.auth.passwords.checking import Passwords, PasswordWrong, account_of
 from webchat.store import people_records
 from webchat.store.errors import NotFound
 from webchat.store.people_records import PASSWORD_ISSUER, Session

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any, Protocol
 
-from webchat.auth.passwords import Passwords, user_name
+from webchat.auth.passwords.checking import Passwords, user_name
 from webchat.store.errors import NotFound, PersonExists
 from webchat.store.people_records import PASSWORD_ISSUER, Person
 
