@@ -23,7 +23,7 @@ from backends.options import BackendOptions
 GROUP = "webchat.backends"
 
 BUILT_IN = {
-    "demo": "backends.demo:DemoBackend",
+    "demo": "backends.llamacpp.demo:DemoBackend",
     "echo": "backends.echo:EchoBackend",
     "function": "backends.function:FunctionBackend",
     "llamacpp": "backends.llamacpp:LlamaCppBackend",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from backends.demo import REQUIREMENT, demo_model
+from backends.llamacpp.demo import REQUIREMENT, demo_model
 from tests.cheap_databases import cheap_databases
 
 MODELS = Path(__file__).parent.parent / ".cache" / "models"

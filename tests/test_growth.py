@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from backends._limits import SAID_CHARS
 from backends.markers.holdback import StopCutter
 from backends.markers.thinking import ThinkingSplitter
+from backends.openai_compat.limits import SAID_CHARS
 from backends.openai_compat.refusals.causes import refuses_value
 from backends.openai_compat.refusals.errors import error_in, from_status
 from backends.openai_compat.refusals.refusal import read_refusal

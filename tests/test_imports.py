@@ -61,7 +61,7 @@ def test_importing_has_no_effect_and_takes_nothing_heavy(names: str, tmp_path: P
 @pytest.mark.parametrize(
     "names",
     [
-        "backends.registry,backends.echo,backends.openai_compat,backends.llamacpp,backends.local,backends.demo",
+        "backends.registry,backends.echo,backends.openai_compat,backends.local,backends.llamacpp.demo",
         "webchat.store",
         "webchat.turns,webchat.sharing,webchat.auth,webchat.api,webchat.prompts,webchat.moderation,webchat.privacy",
     ],

@@ -247,7 +247,7 @@ def _bench(loaded: Loaded, options: argparse.Namespace) -> None:
 def _setup(loaded: Loaded, _options: argparse.Namespace) -> None:
     if not any(spec.demo for spec in model_specs(loaded.settings)):
         return  # models of one's own are fetched or loaded when they are first asked
-    from backends.demo import demo_model
+    from backends.llamacpp.demo import demo_model
 
     with known_errors():
         demo_model(loaded.settings.demo_dir, _ProgressLine("Embedded model"))

@@ -15,7 +15,7 @@ from backends._machine import engine_threads
 from backends._sent import marked, reported, spans
 from backends.base import Capabilities, Footprint, LoadProgress, ProgressCallback
 from backends.bridge import Worker
-from backends.chat_templates import OwnTemplate, Tried, rendered, write
+from backends.chat_templates.rendering import OwnTemplate, Tried, rendered, write
 from backends.errors import BackendError, Unavailable
 from backends.llamacpp.reading import Prompt
 from backends.llamacpp.replies import SAMPLING, Reply, error_of, payload, whole

@@ -12,11 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from backends._gguf import Header, read_header
 from backends._machine import available_memory, engine_threads
-from backends.chat_templates import Renderer
+from backends.chat_templates.rendering import Renderer
 from backends.errors import BackendError, BadChatTemplate, ModelNotFound, ModelUnsupported, OutOfMemory
 from backends.installation import add_extra
+from backends.llamacpp.gguf import Header, read_header
 from backends.llamacpp.reading import Reader
 from backends.llamacpp.replies import PASSING
 from backends.llamacpp.trial import survives

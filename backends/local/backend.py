@@ -14,7 +14,7 @@ from typing import Any
 from backends._sent import reported
 from backends.base import Capabilities, Footprint, ProgressCallback
 from backends.bridge import Line
-from backends.chat_templates import OwnTemplate, Tried, rendered
+from backends.chat_templates.rendering import OwnTemplate, Tried, rendered
 from backends.errors import BackendError
 from backends.local.engine import closed, failure
 from backends.local.engines import Engines, Taken

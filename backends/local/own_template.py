@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backends.chat_templates import OwnTemplate
+from backends.chat_templates.rendering import OwnTemplate
 from backends.errors import ModelUnsupported
 from backends.local.engines import Taken
 from backends.local.loading import chat_format

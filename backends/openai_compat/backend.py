@@ -22,7 +22,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from backends._limits import ERROR_BYTES
 from backends._sent import reported
 from backends.base import Capabilities, LoadProgress, ProgressCallback
 from backends.errors import (
@@ -35,6 +34,7 @@ from backends.errors import (
 )
 from backends.markers.marks import Marks, Table
 from backends.openai_compat.address import Address
+from backends.openai_compat.limits import ERROR_BYTES
 from backends.openai_compat.listing import RemoteModel
 from backends.openai_compat.models import connected, read_models
 from backends.openai_compat.patience import Patience, Timeouts, too_slow

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from backends._limits import ID_CHARS, MODELS, NAME_CHARS
 from backends.markers.thinking import storable
+from backends.openai_compat.limits import ID_CHARS, MODELS, NAME_CHARS
 
 _KINDS = ("type", "model_type", "task", "pipeline_tag", "mode", "sub_type", "model_ability", "endpoints")
 """Fields that say what a model is for; some hold one word, some a list, some an object with a name."""

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from backends._limits import LIST_BYTES
 from backends.errors import BackendError, BadResponse, ModelNotFound
 from backends.openai_compat.address import Address
+from backends.openai_compat.limits import LIST_BYTES
 from backends.openai_compat.listing import RemoteModel, models_in
 from backends.openai_compat.refusals.errors import error_in, from_status
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from backends.base import Backend
-from backends.chat_templates import OwnTemplate, Tried, rendered
+from backends.chat_templates.rendering import OwnTemplate, Tried, rendered
 from backends.echo import EchoBackend
 from backends.llamacpp import LlamaCppBackend, Servers
 from backends.options import LlamaCppOptions

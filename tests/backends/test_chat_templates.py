@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backends.base import collect
-from backends.chat_templates import Templated, rendered
+from backends.chat_templates.rendering import Templated, rendered
 from backends.echo import EchoBackend
 from backends.errors import BadChatTemplate, BadRequest
 from backends.llamacpp import LlamaCppBackend

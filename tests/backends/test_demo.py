@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from backends import demo
 from backends.base import LoadProgress
-from backends.demo import demo_model
 from backends.errors import ModelUnsupported, Unavailable
+from backends.llamacpp import demo
+from backends.llamacpp.demo import demo_model
 
 
 @pytest.fixture
@@ -47,7 +47,10 @@ def test_the_copy_is_in_half_precision_and_keeps_tokenizer_and_template(demo_ggu
 def test_two_processes_at_once_make_one_whole_file_and_leave_nothing_else(
     demo_gguf: Path, tmp_path: Path
 ) -> None:
-    code = "import sys, pathlib; from backends.demo import demo_model; demo_model(pathlib.Path(sys.argv[1]))"
+    code = (
+        "import sys, pathlib; from backends.llamacpp.demo import demo_model;"
+        " demo_model(pathlib.Path(sys.argv[1]))"
+    )
     both = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2])
         for _ in range(2)

@@ -14,7 +14,6 @@ import pytest
 from aiohttp.http_exceptions import HttpProcessingError
 
 from backends import errors
-from backends._limits import SAID_CHARS
 from backends.errors import (
     AuthFailed,
     BackendError,
@@ -30,6 +29,7 @@ from backends.errors import (
     Unavailable,
 )
 from backends.openai_compat.client import from_network
+from backends.openai_compat.limits import SAID_CHARS
 from backends.openai_compat.refusals.errors import error_in, from_status, seconds_of, shown
 
 

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backends._gguf import read_header
 from backends.base import collect
-from backends.chat_templates import Renderer
+from backends.chat_templates.rendering import Renderer
 from backends.errors import BackendError, BadChatTemplate, ModelUnsupported
 from backends.llamacpp import LlamaCppBackend
+from backends.llamacpp.gguf import read_header
 from backends.llamacpp.servers import checked_header
 from backends.local import LocalBackend
 from backends.local.loading import shards

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from backends._limits import EVENT_BYTES
 from backends.errors import BackendError, BadResponse
 from backends.openai_compat import OpenAICompatBackend
+from backends.openai_compat.limits import EVENT_BYTES
 from backends.openai_compat.replies.media import name_of
 from backends.options import EndpointOptions
 from backends.types import Event, Finished, Message, Request, TextDelta

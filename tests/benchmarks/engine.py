@@ -15,8 +15,8 @@ import time
 from contextlib import aclosing
 from pathlib import Path
 
-from backends.demo import demo_model
 from backends.llamacpp import LlamaCppBackend
+from backends.llamacpp.demo import demo_model
 from backends.options import LlamaCppOptions
 from backends.types import Message, Request, Sampling, TextDelta, Usage
 from tests.app_process import ROOT, AppProcess

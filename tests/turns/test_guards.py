@@ -11,8 +11,8 @@ from typing import Literal
 
 import pytest
 
-from backends.demo import DemoBackend
 from backends.echo import EchoBackend
+from backends.llamacpp.demo import DemoBackend
 from backends.options import LlamaCppOptions
 from backends.types import Message, Request
 from tests.turns.conftest import MakeBench, until

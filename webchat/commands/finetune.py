@@ -238,7 +238,7 @@ def _model(settings: Settings) -> Path:
         return Path(settings.model).expanduser().resolve()
     folder = settings.demo_dir / DEMO_NAME
     if not folder.is_dir():
-        from backends.demo import demo_model
+        from backends.llamacpp.demo import demo_model
         from backends.local.loading.dense import write_dense
         from webchat.feedback.extras import check_extra
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backends.chat_templates import Renderer, write
+from backends.chat_templates.rendering import Renderer, write
 from backends.errors import BadChatTemplate
 from backends.types import ImagePart, Message
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.base import LoadProgress, ProgressCallback
-from backends.chat_templates import Renderer
+from backends.chat_templates.rendering import Renderer
 from backends.errors import BackendError, ModelUnsupported
 from backends.installation import add_extra, add_package
 from backends.local.loading import chat_format, devices

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from backends._limits import HEADER_CHARS, NAME_CHARS, SAID_CHARS
 from backends.errors import (
     AuthFailed,
     BackendError,
@@ -22,6 +21,7 @@ from backends.errors import (
     Timeout,
     Unavailable,
 )
+from backends.openai_compat.limits import HEADER_CHARS, NAME_CHARS, SAID_CHARS
 from backends.openai_compat.refusals.loading import loading
 from backends.openai_compat.refusals.refusal import Refusal, message_in, read_refusal
 from backends.redaction import redacted

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from html import unescape
 from typing import Any
 
-from backends._limits import NAME_CHARS, SAID_CHARS
+from backends.openai_compat.limits import NAME_CHARS, SAID_CHARS
 
 _MOST_TEXTS = 50
 _DEEPEST = 8

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from backends._limits import EVENT_BYTES, SAID_CHARS
 from backends.errors import BackendError, BadResponse
+from backends.openai_compat.limits import EVENT_BYTES, SAID_CHARS
 from backends.openai_compat.replies.held import EventTooLong, HeldBytes
 from backends.openai_compat.replies.reply import Reply
 from backends.openai_compat.replies.sse import SSEParser

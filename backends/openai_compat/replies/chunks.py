@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from backends._limits import NAME_CHARS
 from backends.markers.thinking import storable
+from backends.openai_compat.limits import NAME_CHARS
 from backends.types import FinishReason, Logprobs, TokenLogprob, ToolCallDelta, Usage
 
 _FINISH_REASONS: dict[str, FinishReason] = {

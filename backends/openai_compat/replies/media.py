@@ -16,7 +16,7 @@ from base64 import b64decode
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from backends._limits import KEPT_BYTES, KEPT_IN_REPLY, KEPT_REPLY_BYTES
+from backends.openai_compat.limits import KEPT_BYTES, KEPT_IN_REPLY, KEPT_REPLY_BYTES
 from backends.openai_compat.replies.held import KEPT_CHARS, base64_chars
 from backends.types import SURE_MEDIA, Media
 

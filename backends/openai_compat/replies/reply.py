@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from backends._limits import NAME_CHARS
 from backends.errors import BackendError, BadResponse
 from backends.markers.holdback import StopCutter
 from backends.markers.marks import TABLE, Marks, Table
 from backends.markers.thinking import Characters, ThinkingSplitter, storable
+from backends.openai_compat.limits import NAME_CHARS
 from backends.openai_compat.refusals.errors import error_in, failed
 from backends.openai_compat.refusals.refusal import Refusal, message_in
 from backends.openai_compat.replies.chunks import (

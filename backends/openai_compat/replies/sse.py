@@ -6,7 +6,7 @@ send: an `error:` field in place of `data:`, or a last event without its blank l
 
 from __future__ import annotations
 
-from backends._limits import EVENT_BYTES
+from backends.openai_compat.limits import EVENT_BYTES
 from backends.openai_compat.replies.held import KEPT_ALL_CHARS, PIECE, EventTooLong, HeldBytes
 
 

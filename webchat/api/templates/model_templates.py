@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from fastapi import Path
 
 from backends.base import Capabilities
-from backends.chat_templates import Templated, Tried
+from backends.chat_templates.rendering import Templated, Tried
 from backends.errors import BadChatTemplate
 from backends.options import EngineOptions
 from backends.types import Message

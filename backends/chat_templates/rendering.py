@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from backends import _jinja
 from backends._sent import reported
 from backends.bounded import Pool, TooMuch, folder_of
+from backends.chat_templates import jinja
 from backends.errors import BadChatTemplate, BadRequest
 from backends.types import Message
 
@@ -79,7 +79,7 @@ class Renderer:
 
         import backends
 
-        self._pool = Pool(_jinja.__name__, [folder_of(jinja2), folder_of(backends)], seconds=seconds)
+        self._pool = Pool(jinja.__name__, [folder_of(jinja2), folder_of(backends)], seconds=seconds)
 
     def render(self, template: str, messages: Sequence[Chat], values: Mapping[str, Any]) -> str:
         """values: `add_generation_prompt`, `bos_token` and the like. Blocks. Raises `BadChatTemplate` with

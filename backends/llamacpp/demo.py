@@ -25,10 +25,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from backends._gguf import convert_to_f16
 from backends.base import LoadProgress, ProgressCallback
 from backends.errors import BackendError, ModelUnsupported, Unavailable
 from backends.llamacpp import LlamaCppBackend
+from backends.llamacpp.gguf import convert_to_f16
 from backends.options import LlamaCppOptions
 
 NAME = "SmolLM2-135M-Instruct"
