@@ -48,7 +48,7 @@ async def test_nothing_is_lost_in_our_json(make_site: MakeSite) -> None:
         one = await client.get(f"/api/conversations/{ids[0]}/export", params={"format": "json"})
         every = await client.get("/api/export")
         assert one.headers["content-type"] == "application/json"
-        assert one.json()["schema"] == "webchat/1"
+        assert one.json()["schema"] == "webchat/2"
         stored = exported(site.store, owner.id)
         assert len(stored[0].messages) == 7
         assert read_archive(every.json(), owner.id) == stored

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from backends.echo import EchoBackend
-from backends.types import Role
+from backends.types import Message, Role, ToolCall
 from tests.api.conftest import MakeSite, make_site
 from tests.api.test_exports import _grown
 from tests.imports.into import Into, importer
 from webchat.imports import Found
 from webchat.store import Store
+from webchat.store.records import ConversationSettings, FinishedTurn, JournalEntry, NewTurn, Provenance
 
 __all__ = ["make_site"]
 
@@ -41,6 +42,7 @@ async def test_the_round_trip_is_lossless(make_site: MakeSite, tmp_path: Path) -
         ids = [await _grown(site, client) for _ in range(2)]
         await client.patch(f"/api/conversations/{ids[0]}", json={"title": "Renamed", "pinned": True})
         await client.patch(f"/api/conversations/{ids[1]}", json={"archived": True})
+        _called(site.store, owner.id)
         original = (await client.get("/api/export")).json()
     path = tmp_path / "ours.json"
     path.write_text(json.dumps(original), encoding="utf-8")
@@ -48,10 +50,54 @@ async def test_the_round_trip_is_lossless(make_site: MakeSite, tmp_path: Path) -
     async with make_site(EchoBackend()) as other:
         reader = other.operating()
         found = await _bring(other.store, reader.id, path)
-        assert (found.counts["new"], found.problems) == (2, [])
+        assert (found.counts["new"], found.problems) == (3, [])
         back = (await other.client(reader).get("/api/export")).json()
     assert normalised(back) == normalised(original)
     assert len(back["conversations"][0]["messages"]) == 7
+    _, calling, result, reply = back["conversations"][2]["messages"]
+    assert calling["tool_calls"] == [{"id": "a", "name": "tide", "arguments": '{"at":  "sea"}'}]
+    assert (result["tool_call_id"], reply["tool_calls"][0]["name"], reply["cut_calls"]) == ("a", "sail", 1)
+    assert back["conversations"][2]["provenance"][reply["id"]]["options"] == {"tool_choice": "required"}
+
+
+def _called(store: Store, owner: str) -> None:
+    """A kept call with the result of a tool, whose reply breaks off in its second tool call."""
+    calls = (ToolCall("a", "tide", '{"at":  "sea"}'),)
+    path = (
+        Message("user", "Sail?"),
+        Message("assistant", "", calls),
+        Message("tool", "high", tool_call_id="a"),
+    )
+    new = NewTurn(None, None, None, "call", "echo", ConversationSettings())
+    id = store.begin_call(owner, new, path, stored=True).reply.id
+    entries = [
+        JournalEntry(
+            id, at, "tool", json.dumps({"index": at, "id": str(at), "name": "sail", "arguments": said})
+        )
+        for at, said in ((1, "{}"), (2, "{"))
+    ]
+    store.write_batch(
+        entries, [FinishedTurn(id, "interrupted", provenance=Provenance(options={"tool_choice": "required"}))]
+    )
+
+
+def test_exports_of_the_first_form_are_read_with_their_tool_calls(into: Into) -> None:
+    pieces = [("t", "tide", '{"at"'), (None, None, ': "sea"}')]
+    lines = [json.dumps({"index": 0, "id": id, "name": name, "arguments": said}) for id, name, said in pieces]
+    message = {
+        "id": "m", "parent_id": None, "role": "assistant", "author_id": None, "text": "", "state": "complete",
+        "finish_reason": "tool_calls", "created_at": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    entry = {
+        "id": "c", "title": "T", "title_by": "model", "active_leaf_id": "m", "messages": [message],
+        "provenance": {"m": {"details": {"n": 1, "tool_text": "\n".join(lines)}}}, "settings": {},
+    }  # fmt: skip
+    path = into.folder / "x.json"
+    path.write_text(json.dumps({"schema": "webchat/1", "conversations": [entry]}), encoding="utf-8")
+    into.bring(path)
+    (found,) = into.one().messages
+    assert found.tool_calls == (ToolCall("t", "tide", '{"at": "sea"}'),)
+    assert into.one().provenance[found.id].details == {"n": 1}
 
 
 async def test_importing_into_the_same_account_adds_only_what_is_gone(

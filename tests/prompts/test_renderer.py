@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from backends.base import Capabilities
-from backends.types import Message, Role, Sampling, opened_with
+from backends.types import Message, Role, Sampling, ToolCall, opened_with
 from tests.growth import MOST, growth
 from webchat.prompts import CONTINUE, PlainRenderer, Scene, fit
 from webchat.prompts.renderer import merge_sampling
@@ -25,6 +25,29 @@ def path(*said: str) -> list[PathMessage]:
 
 def sent(scene: Scene) -> list[tuple[str, str]]:
     return [(m.role, m.text) for m in PlainRenderer().render(scene).request.messages]
+
+
+def test_tool_calls_are_sent_with_all_their_results_or_told_in_words() -> None:
+    calls = (ToolCall("a", "look", "{}"), ToolCall("b", "read", '{"n": 1}'))
+    said = [
+        PathMessage("m0", "user", "one", "complete"),
+        PathMessage("m1", "assistant", "", "complete", tool_calls=calls),
+        PathMessage("m2", "tool", "B", "complete", tool_call_id="b"),
+        PathMessage("m3", "tool", "A", "complete", tool_call_id="a"),
+    ]
+    takes = replace(ALL, tools=True)
+    request = PlainRenderer().render(Scene(said, takes)).request
+    assert [(m.role, m.tool_calls, m.tool_call_id) for m in request.messages[1:]] == [
+        ("assistant", calls, None),
+        ("tool", (), "b"),
+        ("tool", (), "a"),
+    ]
+    words = [("user", "one"), ("assistant", '[Called look with {}]\n[Called read with {"n": 1}]')]
+    results = ["[Result of a tool call]\nB", "[Result of a tool call]\nA"]
+    assert sent(Scene(said, ALL)) == [*words, ("user", "\n\n".join(results))]
+    assert sent(Scene(said[:3], takes)) == [*words, ("user", results[0])]
+    given = PlainRenderer().render(Scene(said[:3], takes, as_given=True)).request.messages
+    assert (given[1].tool_calls, given[2].tool_call_id) == (calls, "b")
 
 
 def test_system_prompt_then_the_conversation() -> None:

@@ -87,6 +87,8 @@ def test_a_stored_call_is_a_conversation_like_any_other(store: Store, talk: Talk
     (listed,) = store.list_conversations(talk.owner).items
     assert (listed.id, listed.title) == (begun.conversation.id, "the zebra question")
     assert talk.shown(listed.id) == ["the zebra question", "", "the zebra answer", "A horse in stripes."]
+    asked, calling, result, _ = store.path(talk.owner, begun.reply.id)
+    assert (asked.tool_calls, calling.tool_calls, result.tool_call_id) == ((), CALLS, "a")
     assert talk.found("zebra answer") == talk.found("stripes") == [listed.id]
     again = talk.say("And then?", "Then.", begun.reply)
     assert [one.id for one in store.path(talk.owner, again.reply.id)][-3:-1] == [

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from backends.types import Message, ToolCall
 from tests.store.talk import Talk
 from webchat.moderation import Moderation
 from webchat.moderation.rules import read_rules
@@ -17,7 +18,7 @@ from webchat.moderation.verdicts import WITHHELD
 from webchat.store import Store
 from webchat.store.decision_records import STORED_KINDS, StoredWanted
 from webchat.store.judgement_records import JudgementChange
-from webchat.store.records import ConversationSettings, Inspection, Provenance
+from webchat.store.records import ConversationSettings, Inspection, NewTurn, Provenance
 from webchat.store.share_records import NewShare, SharedMessage
 from webchat.store.upkeep import rewriting
 from webchat.store.upkeep.stored_kinds import KINDS
@@ -46,6 +47,32 @@ phrases = ["boat"]
 def look(store: Store, *, apply: bool = True, rules: str = RULES, begin: At = At(), **wanted: Any) -> Looked:  # noqa: B008
     texts = StoredTexts(store, Moderation(read_rules(rules)), apply=apply)
     return asyncio.run(texts.look(StoredWanted(**wanted), begin))
+
+
+def test_the_arguments_of_tool_calls_are_looked_at_without_their_escapes(store: Store, talk: Talk) -> None:
+    kept = ToolCall("a", "look", '{"at":1.50}')
+    calls = (
+        kept,
+        ToolCall("b", "sail", '{"to": ["the h\\u0061rbour", {"cliff": 2}]}'),
+        ToolCall("c", "harbour", "cl"),
+    )
+    path = (
+        Message("user", "Sail"),
+        Message("assistant", "", calls),
+        Message("tool", "a cliff", tool_call_id="b"),
+    )
+    new = NewTurn(None, None, None, "call", "echo")
+    begun = store.begin_call(talk.owner, new, path, stored=True)
+    talk.finish(begun.reply.id, "Done")
+    look(store)
+    _, calling, result, _ = store.path(talk.owner, begun.reply.id)
+    assert calling.tool_calls == (
+        kept,
+        ToolCall("b", "sail", f'{{"to": ["the <place>", {{"{WITHHELD}": 2}}]}}'),
+        ToolCall("c", "<place>", "cl"),
+    )
+    assert result.text == WITHHELD
+    assert look(store).changed == 0
 
 
 def test_every_kind_is_looked_at() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from backends.types import Sampling
+from backends.types import Sampling, ToolCall
 from tests.store.talk import Talk
 from webchat.store import NotFound, Store
 from webchat.store.records import (
@@ -20,6 +21,7 @@ from webchat.store.records import (
     JournalEntry,
     NewTurn,
     Provenance,
+    TurnState,
 )
 
 
@@ -142,12 +144,15 @@ def test_a_running_reply_is_its_journal_so_far(store: Store, talk: Talk) -> None
     turn = talk.begin("hello")
     id = turn.reply.id
     store.write_batch([JournalEntry(id, 1, "reasoning", "hm"), JournalEntry(id, 2, "text", "h")])
-    store.write_batch([JournalEntry(id, 3, "tool", "{}"), JournalEntry(id, 4, "text", "i")])
+    store.write_batch(
+        [JournalEntry(id, 3, "tool", piece(0, "a", "look", "{")), JournalEntry(id, 4, "text", "i")]
+    )
     for message in (
         store.message(talk.owner, id),
         store.thread(talk.owner, turn.conversation.id).items[-1],
     ):
         assert (message.state, message.text, message.reasoning, message.seq) == ("streaming", "hi", "hm", 4)
+        assert message.tool_calls == (ToolCall("a", "look", "{"),)
     assert [entry.seq for entry in store.journal(talk.owner, id, after_seq=2)] == [3, 4]
 
 
@@ -177,12 +182,12 @@ def test_a_finished_reply_is_folded_and_keeps_its_provenance(store: Store, talk:
         details={"n": 1},
     )
     failure = Failure("timeout", "Too slow.", "Wait.", {"seconds": 3}, retryable=True)
-    last = [JournalEntry(id, 2, "text", "i"), JournalEntry(id, 3, "tool", "call")]
+    last = [JournalEntry(id, 2, "text", "i")]
     (done,) = store.write_batch(last, [FinishedTurn(id, "failed", None, failure, 1.5, provenance)])
     assert (done.state, done.text, done.seq, done.failure, done.reasoning_seconds) == (
         "failed",
         "hi",
-        3,
+        2,
         failure,
         1.5,
     )
@@ -190,12 +195,44 @@ def test_a_finished_reply_is_folded_and_keeps_its_provenance(store: Store, talk:
     assert done.finished_at is not None
     stored = store.provenance(talk.owner, id)
     assert stored.model == "echo"  # known since the turn began
-    assert stored.details == {"n": 1, "tool_text": "call"}
+    assert stored.details == {"n": 1}
     assert stored.prompt == ({"role": "user", "content": "nul \ufffd and half \ufffd"},)
     assert (stored.sampling, stored.seed) == (provenance.sampling, provenance.seed)
     assert store.journal(talk.owner, id) == []
     # Over is over.
     assert store.write_batch([], [FinishedTurn(id, "complete")]) == [done]
+
+
+@pytest.mark.parametrize(("state", "kept"), [("complete", 3), ("interrupted", 1), ("stopped", 1)])
+def test_tool_calls_that_were_cut_off_are_not_kept_and_it_is_said(
+    state: TurnState, kept: int, store: Store, talk: Talk
+) -> None:
+    id = talk.begin("hello").reply.id
+    pieces = (
+        piece(0, "a", "look", '{"at": ') + piece(0, None, None, '"\\u6d77"}'),
+        piece(1, "b", "read", '{"a'),
+    )
+    last = [
+        JournalEntry(id, 1, "text", "I look."),
+        *(JournalEntry(id, 2 + at, "tool", one) for at, one in enumerate(pieces)),
+    ]
+    last.append(JournalEntry(id, 4, "tool", piece(2, None, "wait", "")))
+    (done,) = store.write_batch(last, [FinishedTurn(id, state, provenance=Provenance(details={"n": 1}))])
+    calls = (
+        ToolCall("a", "look", '{"at": "\\u6d77"}'),
+        ToolCall("b", "read", '{"a'),
+        ToolCall(f"call_{id.replace('-', '')[-12:]}_2", "wait", ""),
+    )
+    assert (done.tool_calls, done.cut_calls, done.text) == (calls[:kept], 3 - kept, "I look.")
+    assert store.message(talk.owner, id) == done
+    (_, reply) = store.path(talk.owner, id)
+    assert reply.tool_calls == done.tool_calls
+    assert store.provenance(talk.owner, id).details["n"] == 1
+
+
+def piece(index: int, id: str | None, name: str | None, arguments: str) -> str:
+    """A line of a journal with a piece of a tool call."""
+    return json.dumps({"index": index, "id": id, "name": name, "arguments": arguments}) + "\n"
 
 
 def test_a_batch_is_written_whole_or_not_at_all(store: Store, talk: Talk) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from alembic import command
-from sqlalchemy import MetaData, NullPool, create_engine, inspect, make_url, select
+from sqlalchemy import MetaData, NullPool, create_engine, inspect, make_url, select, text
 
 from tests.app_process import AppProcess
 from tests.store.talk import Talk
@@ -18,6 +18,7 @@ from webchat.auth.passwords.checking import hash_password
 from webchat.store import Store
 from webchat.store.database.migrate import VERSION_TABLE, _config
 
+PIECES = '{{"index": 0, "id": {id}, "name": {name}, "arguments": "{said}"}}\n'
 PASSWORD = "a long enough one"
 Rows = Mapping[str, Mapping[tuple[Any, ...], Mapping[str, Any]]]
 
@@ -53,6 +54,12 @@ def test_an_upgrade_keeps_every_row_and_the_app_finds_it(revision: str, url: str
             config = _config(stack)
             config.attributes["connection"] = connection
             command.downgrade(config, revision)
+            pieces = (
+                PIECES.format(id='"t"', name='"tide"', said="{"),
+                PIECES.format(id="null", name="null", said="}"),
+            )
+            called = text("UPDATE turns SET tool_text = :pieces WHERE message_id = :reply")
+            connection.execute(called, {"pieces": "".join(pieces), "reply": kept.reply.id})
     before = rows(url)
     assert (len(before["messages"]), len(before["people"]), len(before["links"])) == (8, 1, 1)
     flags = ("--endpoint", "http://127.0.0.1:9/v1", "--sign-in", "password")
@@ -64,6 +71,7 @@ def test_an_upgrade_keeps_every_row_and_the_app_finds_it(revision: str, url: str
         assert client.post("/sign-in/password", json=body).status_code == 204
         thread = client.get(f"/api/conversations/{kept.conversation.id}").json()
         assert [one["text"] for one in thread["messages"]][-1] == "In tall trees near water."
+        assert thread["messages"][-1]["tool_calls"] == [{"id": "t", "name": "tide", "arguments": "{}"}]
         found = client.get("/api/search", params={"q": "herons"}).json()
         assert [one["conversation_id"] for one in found["items"]] == [kept.conversation.id]
         cut = client.get(f"/api/messages/{running.reply.id}").json()

@@ -81,6 +81,8 @@ def inspection(
                     "role": message["role"],
                     "content": without(message["content"], hidden),
                     "message_id": message["id"],
+                    "tool_calls": message.get("tool_calls") or (),
+                    "tool_call_id": message.get("tool_call_id"),
                 }
                 for message in sent.messages
             ],

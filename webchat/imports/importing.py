@@ -13,9 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import orjson
+
+from backends.types import ToolCall
 from webchat.imports.archives import opened
 from webchat.imports.recognising import Located, Problem, found_in
-from webchat.imports.values import strings_of, with_strings
+from webchat.imports.values import arguments_of, strings_of, with_strings
 from webchat.moderation import Context
 from webchat.moderation.verdicts import WITHHELD
 from webchat.store import Store
@@ -180,8 +183,26 @@ class Importer:
             if turn is not None:
                 origin = turn.provenance
                 prompt, details = await beside(origin.prompt), await beside(origin.details)
-                turn = replace(turn, provenance=replace(origin, prompt=prompt, details=details))
-            return replace(said, text=await text(said.text), reasoning=await text(said.reasoning), turn=turn)
+                origin = replace(origin, prompt=prompt, details=details, options=await beside(origin.options))
+                turn = replace(turn, provenance=origin)
+            return replace(
+                said,
+                text=await text(said.text),
+                reasoning=await text(said.reasoning),
+                turn=turn,
+                tool_calls=tuple([await called(call) for call in said.tool_calls]),
+            )
+
+        async def called(call: ToolCall) -> ToolCall:
+            try:
+                arguments = orjson.loads(call.arguments)
+            except ValueError:
+                arguments = call.arguments
+            checked = await beside([call.name, arguments])
+            if checked == [call.name, arguments]:
+                return call
+            name, changed = checked
+            return replace(call, name=name, arguments=arguments_of(changed))
 
         settings = replace(one.settings, inputs=await beside(one.settings.inputs))
         if settings.system_prompt:

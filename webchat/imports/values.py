@@ -133,6 +133,11 @@ def joined(*parts: str) -> str:
     return "\n\n".join((first.rstrip("\n"), *inside, rest[-1].lstrip("\n")))
 
 
+def arguments_of(value: object) -> str:
+    """The arguments of a tool call as text; products keep them as text or as a value."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def strings_of(value: Any) -> Iterator[str]:
     """Every text in a JSON value, names of fields included, in order."""
     waiting = [value]

@@ -52,7 +52,7 @@ _REFUSED = 0.6
 def first_kept(path: Sequence[PathMessage], room: int) -> int:
     """Index of the first message to send so that the rest has at most `room` characters, if the newest
     question allows it. It is a person's message: a reply is never sent without its question."""
-    total = sum(len(message.text) for message in path)
+    total = sum(message.chars for message in path)
     starts = [index for index, message in enumerate(path) if message.role == "user"]
     if total <= room or not starts:
         return 0
@@ -62,7 +62,7 @@ def first_kept(path: Sequence[PathMessage], room: int) -> int:
     for index, message in enumerate(path):
         if before >= wanted and message.role == "user":
             return index
-        before += len(message.text)
+        before += message.chars
     return starts[-1]
 
 

@@ -28,7 +28,8 @@ class Scene:
     model's side said before all of them; may be empty. continues: the reply
     to continue. start: index in the path of the first message that may be sent; room: maximum characters,
     `None` for no limit; see `fitting`. system_prompt, sampling: the model's defaults; the conversation's
-    `settings` override them. options, logprobs: as a program asked.
+    `settings` override them. options, logprobs: as a program asked. as_given: a program brought the path,
+    whose tool calls and results are sent as they are.
     """
 
     path: Sequence[PathMessage]
@@ -42,6 +43,7 @@ class Scene:
     opening: str = ""
     options: Options = field(default_factory=Options)
     logprobs: int | None = None
+    as_given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class PlainRenderer:
         prefix: list[Message] = [Message("system", system)] if system else []
         prompt: list[Mapping[str, Any]] = [{"role": m.role, "content": m.text} for m in prefix]
         opening, path, left_out = _kept(scene, len(system))
-        body = _turns(path)
+        body = _turns(path, None if scene.as_given else scene.capabilities)
         opening_as: Role | None = None
         if opening:
             prompt.append({"role": "assistant", "content": opening})
@@ -178,13 +180,43 @@ def _kept(scene: Scene, system: int) -> tuple[str, Sequence[PathMessage], int]:
     return opening, path[1:] if opening else path, left_out
 
 
-def _turns(path: Iterable[PathMessage]) -> list[_Sourced]:
-    """Stored messages as a model reads them: without empty or blocked replies."""
-    return [
-        (Message(m.role, m.text, m.tool_calls, m.tool_call_id), m.id)
-        for m in path
-        if m.role != "assistant" or m.tool_calls or (m.text.strip() and m.state != "blocked")
-    ]
+def _turns(path: Iterable[PathMessage], capabilities: Capabilities | None) -> list[_Sourced]:
+    """Stored messages as a model reads them: without empty or blocked replies. Tool calls without their
+    results, and results without their calls, are told in words, since endpoints refuse them; so are all for a
+    model without tools. capabilities: `None` leaves them as they are."""
+    read = [message for message in path if message.read_by_models]
+    if capabilities is None:
+        kept = {message.id for message in read}
+    else:
+        kept = _answered(read) if capabilities.tools else set()
+    return [(_message(message, in_words=message.id not in kept), message.id) for message in read]
+
+
+def _answered(path: Sequence[PathMessage]) -> set[str]:
+    """The ids of messages with tool calls that all have results right behind them, and of these."""
+    answered: set[str] = set()
+    group: list[str] = []
+    missing: set[str] = set()
+    for message in path:
+        if message.tool_calls:
+            group, missing = [message.id], {call.id for call in message.tool_calls}
+        elif message.role == "tool" and message.tool_call_id in missing:
+            group.append(message.id)
+            missing.remove(message.tool_call_id)
+            if not missing:
+                answered.update(group)
+        else:
+            missing = set()
+    return answered
+
+
+def _message(message: PathMessage, *, in_words: bool) -> Message:
+    if in_words and message.tool_calls:
+        calls = "\n".join(f"[Called {call.name} with {call.arguments}]" for call in message.tool_calls)
+        return Message(message.role, f"{message.text}\n\n{calls}".lstrip())
+    if in_words and message.role == "tool":
+        return Message("user", f"[Result of a tool call]\n{message.text}")
+    return Message(message.role, message.text, message.tool_calls, message.tool_call_id)
 
 
 def _fit(messages: Iterable[_Sourced], capabilities: Capabilities) -> list[_Sourced]:

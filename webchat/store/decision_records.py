@@ -72,8 +72,8 @@ STORED_KINDS = (
     "import",
     "answer",
 )
-"""What has texts that can be looked at again, in this order. turn: what a reply's model was told besides, and
-its calls of tools; shared: messages of shares; answer: to a link's questions."""
+"""What has texts that can be looked at again, in this order. turn: what a reply's model was told besides;
+shared: messages of shares; answer: to a link's questions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from backends.types import Role
+from backends.types import Role, ToolCall
 from webchat.store.records import ConversationSettings, Failure, Provenance, TemplateUse, TurnState
 
 OURS = "webchat"
@@ -53,7 +53,7 @@ class ImportedTurn:
 class ImportedMessage:
     """A message of a file. id, parent, continues: ids within the conversation, as the file has them.
     by_person: the importer wrote it, as far as anybody can know. seq: how many pieces it was written in, if
-    known."""
+    known. tool_calls, tool_call_id: as in `backends.types.Message`."""
 
     id: str
     parent: str | None
@@ -68,6 +68,8 @@ class ImportedMessage:
     template: TemplateUse | None = None
     rating: int = 0
     turn: ImportedTurn | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

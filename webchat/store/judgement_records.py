@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
-from backends.types import Role
+from backends.types import Role, ToolCall
 from webchat.store.link_records import Question
 from webchat.store.records import ConversationSettings
 
@@ -26,11 +26,13 @@ ReviewState = Literal["new", "accepted", "rejected", "edited"]
 @dataclass(frozen=True, slots=True)
 class JudgedMessage:
     """A message before the reply that was judged. template: whether its words come from a prompt template or
-    are the link's, not the person's own."""
+    are the link's, not the person's own. tool_calls, tool_call_id: as in `backends.types.Message`."""
 
     role: Role
     text: str
     template: bool = False
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Judged:
     model: as it was named. provenance: revision, adapter, template, sampling, seed, backend and token counts,
     as far as they were known; flat. cut: how many of the first messages of that path the model was not
     sent. masked: in how many places personal data was kept from the model. continues: whether it writes on
-    from a reply that had ended. whole: whether it had ended by itself.
+    from a reply that had ended. whole: whether it had ended by itself. calls: of tools, after its text.
+    options: as in `Provenance`; empty for none.
     """
 
     message_id: str
@@ -53,6 +56,8 @@ class Judged:
     masked: int = 0
     continues: bool = False
     whole: bool = True
+    calls: tuple[ToolCall, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@ strings."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -187,6 +188,8 @@ class Message:
     personal data was kept from the model.
     template: the prompt template a person's message was made from. compared: set until its person has voted:
     nothing may tell them which model wrote it.
+    tool_calls, tool_call_id: as in `backends.types.Message`. cut_calls: how many tool calls were not whole
+    when the reply broke off; they are not kept.
     """
 
     id: str
@@ -214,6 +217,9 @@ class Message:
     masked: int = 0
     template: TemplateUse | None = None
     compared: Compared | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    cut_calls: int = 0
 
     @property
     def running(self) -> bool:
@@ -236,7 +242,29 @@ class PathMessage:
 
     @classmethod
     def of(cls, message: Message) -> PathMessage:
-        return cls(message.id, message.role, message.text, message.state, message.template)
+        return cls(
+            message.id,
+            message.role,
+            message.text,
+            message.state,
+            message.template,
+            tool_calls=message.tool_calls,
+            tool_call_id=message.tool_call_id,
+        )
+
+    @property
+    def chars(self) -> int:
+        """Of everything a model reads of it."""
+        return len(self.text) + calls_chars(self.tool_calls)
+
+    @property
+    def read_by_models(self) -> bool:
+        """Models are not sent empty and refused replies."""
+        return (
+            self.role != "assistant"
+            or bool(self.tool_calls)
+            or bool(self.text.strip() and self.state != "blocked")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +272,8 @@ class Provenance:
     """The origin of a reply, stored with it. Times in seconds from the start of the turn.
 
     model is the name in the picker, model_id the one the backend reported. template names the prompt template
-    and its version: the persona's, if there is one. prompt holds the messages as sent.
+    and its version: the persona's, if there is one. prompt holds the messages as sent. options: the fields of
+    `backends.types.Options` that a program asked with, as JSON; `None` if it asked with none.
     """
 
     backend: str | None = None
@@ -263,6 +292,7 @@ class Provenance:
     first_token_seconds: float | None = None
     total_seconds: float | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +346,40 @@ def fold(text: str, reasoning: str, pieces: Iterable[Piece]) -> tuple[str, str]:
         elif piece.kind == "moved":
             said, thought = [], [as_reasoning("".join(thought), "".join(said))]
     return "".join(said), "".join(thought)
+
+
+def fold_calls(message_id: str, pieces: Iterable[Piece], *, ended: bool) -> tuple[tuple[ToolCall, ...], int]:
+    """The tool calls in a journal, in the order in which they begin, and how many others were cut off. ended:
+    whether the model has ended its reply; a call without its end is not kept."""
+    calls: dict[int, ToolCall] = {}
+    for piece in pieces:
+        if piece.kind == "tool":
+            for line in filter(None, piece.text.split("\n")):
+                more = json.loads(line)
+                index = more["index"]
+                known = calls.get(index) or ToolCall(call_id(message_id, index), "", "")
+                id = known.id if index in calls else more["id"] or known.id
+                name = known.name + (more["name"] or "")
+                calls[index] = ToolCall(id, name, known.arguments + more["arguments"])
+    whole = tuple(call for call in calls.values() if ended or _is_whole(call))
+    return whole, len(calls) - len(whole)
+
+
+def call_id(message_id: str, index: int) -> str:
+    """The id of a reply's tool call whose model gave it none."""
+    return f"call_{message_id.replace('-', '')[-12:]}_{index}"
+
+
+def calls_chars(calls: Iterable[ToolCall]) -> int:
+    return sum(len(call.name) + len(call.arguments) for call in calls)
+
+
+def _is_whole(call: ToolCall) -> bool:
+    """Whether the arguments are a JSON object, of which no beginning is one."""
+    try:
+        return bool(call.name) and isinstance(json.loads(call.arguments), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 @dataclass(frozen=True, slots=True)

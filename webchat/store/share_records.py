@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from backends.types import Role
-from webchat.store.records import TurnState
+from backends.types import Role, ToolCall
+from webchat.store.records import TurnState, calls_chars
 
 
 @dataclass(frozen=True, slots=True)
 class SharedMessage:
     """A message as it was when it was shared. reasoning: empty unless shared too; model: `None` unless its
-    name is."""
+    name is. tool_calls, tool_call_id: as in `backends.types.Message`."""
 
     role: Role
     text: str
@@ -20,6 +20,13 @@ class SharedMessage:
     created_at: datetime
     reasoning: str = ""
     model: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+    @property
+    def chars(self) -> int:
+        """Of its texts."""
+        return len(self.text) + len(self.reasoning) + calls_chars(self.tool_calls)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from webchat.api.wire.messages import Media, Message, Provenance
 from webchat.store import ExportedConversation
 from webchat.store.records import Owner
 
-SCHEMA = "webchat/1"
+SCHEMA = "webchat/2"
 
 
 def conversation_archive(exported: ExportedConversation, reader: Owner) -> Iterator[str]:

@@ -13,7 +13,7 @@ from backends.types import TokenLogprob, ToolCall
 from webchat.api.errors import ApiError
 from webchat.auth.failures import failure_for
 from webchat.store.errors import StoreError
-from webchat.store.records import Failure, Message, Owner
+from webchat.store.records import Failure, Message, Owner, call_id
 
 _OTHERS = {"blocked": 400, "link_ended": 403, "link_paused": 403, "store_unavailable": 503}
 
@@ -57,7 +57,7 @@ class Reply:
 
     def _add_call(self, piece: dict[str, Any]) -> CallPiece:
         known = self.called.get(piece["index"])
-        id = (known and known.id) or piece["id"] or f"call_{self.id[-12:]}_{piece['index']}"
+        id = (known and known.id) or piece["id"] or call_id(self.id, piece["index"])
         before = ToolCall(id, "", "") if known is None else known
         call = ToolCall(id, before.name + (piece["name"] or ""), before.arguments + piece["arguments"])
         self.called[piece["index"]] = call

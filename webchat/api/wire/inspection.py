@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
-from webchat.api.wire.base import Answer
+from webchat.api.wire.base import Answer, absent
 from webchat.api.wire.conversations import TemplateUse
 
 Why = Literal["running", "person", "off", "unsent", "restart", "unrecorded"]
 
 
 class SentMessage(Answer):
-    """message_id: of the stored message it comes from."""
+    """message_id: of the stored message it comes from. tool_calls: in the form of OpenAI's API."""
 
     role: str
     content: JsonValue
     message_id: str | None
+    tool_calls: tuple[JsonValue, ...] = Field(default=(), exclude_if=absent)
+    tool_call_id: str | None = Field(default=None, exclude_if=absent)
 
 
 class Tokens(Answer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from operator import not_
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, JsonValue, ValidationInfo, model_validator
@@ -61,6 +62,14 @@ def _comparison_of(found: object) -> object:
     return found.id if isinstance(found, records.Compared) else found
 
 
+class ToolCall(Answer):
+    """A tool call of a model. arguments: JSON, as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
 class Message(Answer):
     """A node of a conversation's tree; the fields are explained at `webchat.store.records.Message`. compared:
     the open comparison that it is a side of; what would tell which model wrote it is left out until then."""
@@ -90,6 +99,9 @@ class Message(Answer):
     masked: int
     template: TemplateUse | None
     compared: Annotated[str | None, BeforeValidator(_comparison_of)]
+    tool_calls: tuple[ToolCall, ...] = Field(default=(), exclude_if=absent)
+    tool_call_id: str | None = Field(default=None, exclude_if=absent)
+    cut_calls: int = Field(default=0, exclude_if=not_)
 
     @model_validator(mode="before")
     @classmethod
@@ -134,6 +146,7 @@ class Provenance(Answer):
     first_token_seconds: float | None
     total_seconds: float | None
     details: dict[str, JsonValue]
+    options: dict[str, JsonValue] | None = Field(default=None, exclude_if=absent)
 
     @classmethod
     def read_by(
@@ -190,7 +203,7 @@ class ArchivedConversation(KeptConversation):
 class Archive(Answer):
     """Whole conversations as a file. Later schemas remain able to read this one."""
 
-    schema_: Literal["webchat/1"] = Field(alias="schema")
+    schema_: Literal["webchat/2"] = Field(alias="schema")
     exported_at: Time
     version: str
     conversations: tuple[ArchivedConversation, ...]

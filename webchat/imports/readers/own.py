@@ -6,16 +6,26 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from backends.types import ToolCall
 from webchat.imports.archives import Files, printable
 from webchat.imports.notes import BadEntry
 from webchat.imports.values import Object, mapping, moment, named, number, objects, sequence, text
 from webchat.store.import_records import OURS, ImportedConversation, ImportedMessage, ImportedTurn, Note
-from webchat.store.records import ConversationSettings, Failure, Provenance, TemplateUse, TurnState
+from webchat.store.records import (
+    ConversationSettings,
+    Failure,
+    JournalEntry,
+    Provenance,
+    TemplateUse,
+    TurnState,
+    fold_calls,
+)
 
 _SETTINGS = TypeAdapter(ConversationSettings)
 _FAILURE = TypeAdapter(Failure)
 _PROVENANCE = TypeAdapter(Provenance)
 _USE = TypeAdapter(TemplateUse)
+_CALL = TypeAdapter(ToolCall)
 _STATES: dict[str, TurnState] = {
     "complete": "complete",
     "stopped": "stopped",
@@ -54,6 +64,7 @@ def read(entry: Object, _files: Files) -> ImportedConversation | None:
 
 def _message(found: Object, origins: Object) -> ImportedMessage:
     role, id = text(found.get("role")), named(found.get("id"))
+    origin, pieces = _origin(origins.get(id))
     if role not in _ROLES:
         raise BadEntry("bad_role", role=printable(role)[:20])
     rating = found.get("rating")
@@ -71,8 +82,28 @@ def _message(found: Object, origins: Object) -> ImportedMessage:
         seq=int(number(found.get("seq")) or 0) if (number(found.get("seq")) or 0) < 2**31 else 0,
         template=None if use is None else _checked(_USE, use, "template"),
         rating=rating if rating in (-1, 1) and role == "assistant" else 0,
-        turn=_turn(found, origins.get(id)) if role == "assistant" else None,
+        turn=_turn(found, origin) if role == "assistant" else None,
+        tool_calls=_calls(found, pieces) if role == "assistant" else (),
+        tool_call_id=named(found.get("tool_call_id")) or None if role == "tool" else None,
     )
+
+
+def _origin(found: Any) -> tuple[Any, str]:
+    """The origin of a reply, and its tool calls where it has them: `webchat/1` has the pieces there in which
+    they came."""
+    details = mapping(mapping(found).get("details"))
+    if "tool_text" not in details:
+        return found, ""
+    return {**found, "details": _without(details, "tool_text")}, text(details["tool_text"])
+
+
+def _calls(found: Object, pieces: str) -> tuple[ToolCall, ...]:
+    if "tool_calls" in found:
+        return tuple(_checked(_CALL, one, "tool_calls") for one in sequence(found["tool_calls"]))
+    try:
+        return fold_calls(named(found.get("id")), [JournalEntry("", 1, "tool", pieces)], ended=True)[0]
+    except (ValueError, KeyError, TypeError):
+        raise BadEntry("unreadable", part="tool_text") from None
 
 
 def _turn(found: Object, origin: Any) -> ImportedTurn | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Row
 from uuid6 import uuid7
 
-from backends.types import Sampling
+from backends.types import Sampling, ToolCall
 from webchat.store.link_records import Link, LinkTerms, Question
 from webchat.store.records import (
     Conversation,
@@ -127,6 +127,7 @@ def dump_provenance(provenance: Provenance) -> dict[str, Any]:
         "sampling": dump_sampling(provenance.sampling),
         "prompt": [dict(message) for message in provenance.prompt],
         "details": dict(provenance.details),
+        "options": None if provenance.options is None else dict(provenance.options),
     }
 
 
@@ -143,17 +144,23 @@ def load_provenance(row: Row[Any] | None) -> Provenance:
     if row is None:
         return Provenance()
     values = {field.name: getattr(row, field.name) for field in fields(Provenance)}
-    details = dict(row.details or {})
-    if row.tool_text:
-        details["tool_text"] = row.tool_text
     return Provenance(
         **{
             **values,
             "sampling": load_sampling(row.sampling),
             "prompt": tuple(row.prompt or ()),
-            "details": details,
+            "details": dict(row.details or {}),
         }
     )
+
+
+def dump_calls(calls: Iterable[ToolCall]) -> list[dict[str, str]] | None:
+    """The column of a message with tool calls; `None` for none."""
+    return [asdict(call) for call in calls] or None
+
+
+def load_calls(stored: Iterable[Mapping[str, str]] | None) -> tuple[ToolCall, ...]:
+    return tuple(ToolCall(**call) for call in stored or ())
 
 
 def load_owner(row: Row[Any]) -> Owner:

@@ -273,7 +273,8 @@ class ConversationRow(Base):
 class MessageRow(Base):
     """The nodes of the trees. `under_id` is the parent, or the conversation at the root: never NULL, so that
     one unique constraint and one index serve roots as well (NULLs are all different to a unique
-    constraint)."""
+    constraint). tool_calls: what the assistant called, each with id, name and arguments, the text in which
+    the model wrote them; tool_call_id: of the call that a message of the role `tool` answers."""
 
     __tablename__ = "messages"
     __table_args__ = (
@@ -315,13 +316,16 @@ class MessageRow(Base):
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
     template: Mapped[dict[str, Any] | None]
+    tool_calls: Mapped[list[Any] | None]
+    tool_call_id: Mapped[str | None] = mapped_column(Text)
 
 
 class TurnRow(Base):
     """One per reply of a model: how it went and where it came from. It runs while `finished_at` is NULL.
     link_id: the link it was counted for; reserved: tokens, while it runs. key_id: the API key it was asked
     with. compared_in: the comparison that it is a side of, while that is open. replica_id: the lease under
-    which it runs, where several processes serve the database; ending: how another one asked it to end."""
+    which it runs, where several processes serve the database; ending: how another one asked it to end.
+    options: tools and formats that a program asked with."""
 
     __tablename__ = "turns"
     __table_args__ = (
@@ -357,7 +361,6 @@ class TurnRow(Base):
     finish_reason: Mapped[str | None] = mapped_column(String(32))
     failure: Mapped[dict[str, Any] | None]
     reasoning_seconds: Mapped[float | None]
-    tool_text: Mapped[str] = mapped_column(Text, server_default="")
     backend: Mapped[str | None] = mapped_column(Text)
     model: Mapped[str | None] = mapped_column(Text)
     model_id: Mapped[str | None] = mapped_column(Text)
@@ -374,6 +377,7 @@ class TurnRow(Base):
     first_token_seconds: Mapped[float | None]
     total_seconds: Mapped[float | None]
     details: Mapped[dict[str, Any] | None]
+    options: Mapped[dict[str, Any] | None]
     link_id: Mapped[str | None] = mapped_column(Id)
     reserved: Mapped[int | None]
     key_id: Mapped[str | None] = mapped_column(Id)
@@ -777,6 +781,8 @@ class ShareMessageRow(Base):
     model: Mapped[str | None] = mapped_column(Text)
     state: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime]
+    tool_calls: Mapped[list[Any] | None]
+    tool_call_id: Mapped[str | None] = mapped_column(Text)
 
 
 class ShareMediaRow(Base):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from webchat.store.database.codec import clean, dump_failure, dump_provenance, dump_use, new_id
+from webchat.store.database.codec import clean, dump_calls, dump_failure, dump_provenance, dump_use, new_id
 from webchat.store.import_records import OURS, ImportedConversation, ImportedMessage, ImportedTurn
 
 Values = dict[str, Any]
@@ -73,6 +73,8 @@ def _message(owner: str, conversation_id: str, message: ImportedMessage, ids: Ma
         "continues": message.continues and ids.get(message.continues),
         "created_at": _at(message),
         "template": dump_use(message.template),
+        "tool_calls": dump_calls(message.tool_calls),
+        "tool_call_id": message.tool_call_id and clean(message.tool_call_id),
     }
 
 
@@ -86,14 +88,12 @@ def _turn(
 ) -> Values:
     """renames: messages of this conversation are named in what is known about the reply."""
     provenance = turn.provenance
-    details = dict(provenance.details)
-    tools = details.pop("tool_text", "")
     if renames:
-        details = _renamed(details, ids)
+        details = _renamed(dict(provenance.details), ids)
         prompt = tuple(_renamed(dict(one), ids) for one in provenance.prompt)
-        provenance = replace(provenance, prompt=prompt)
+        provenance = replace(provenance, prompt=prompt, details=details)
     return {
-        **dump_provenance(replace(provenance, details=details)),
+        **dump_provenance(provenance),
         "message_id": ids[message.id],
         "conversation_id": conversation_id,
         "client_key": new_id(),
@@ -103,7 +103,6 @@ def _turn(
         "finish_reason": turn.finish_reason,
         "failure": dump_failure(turn.failure),
         "reasoning_seconds": turn.reasoning_seconds,
-        "tool_text": clean(str(tools)),
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
 
-from webchat.store.database.codec import load_provenance
+from webchat.store.database.codec import load_calls, load_provenance
 from webchat.store.database.tables import MessageRow, TurnRow
 from webchat.store.judgement_records import Judged, JudgedMessage
 from webchat.store.records import PathMessage, Provenance, TurnState
@@ -30,6 +30,7 @@ _REPLY = (
         MessageRow.parent_id,
         MessageRow.text,
         MessageRow.continues,
+        MessageRow.tool_calls,
         *(column for column in TurnRow.__table__.columns if column.name != "message_id"),
     )
     .join(TurnRow, TurnRow.message_id == MessageRow.id)
@@ -54,7 +55,7 @@ def judged_together(connection: Connection, *message_ids: str) -> list[Judged | 
     found: list[Judged | None] = []
     for message_id in message_ids:
         row = connection.execute(_REPLY, {"message": message_id}).first()
-        if row is None or row.state not in ENDED_WITH_TEXT or not row.text.strip():
+        if row is None or row.state not in ENDED_WITH_TEXT or not (row.text.strip() or row.tool_calls):
             found.append(None)
             continue
         if row.parent_id not in paths:
@@ -82,6 +83,8 @@ def _judged(row: Row[Any], path: Sequence[PathMessage]) -> Judged:
         masked=int(provenance.details.get("masked_count") or 0),
         continues=row.continues is not None,
         whole=_is_whole(row),
+        calls=load_calls(row.tool_calls),
+        options=provenance.options or {},
     )
 
 
@@ -115,9 +118,15 @@ def _before(provenance: Provenance) -> list[JudgedMessage]:
 def _read_by_models(path: Sequence[PathMessage]) -> list[JudgedMessage]:
     """Without empty and refused replies, which no model is sent."""
     return [
-        JudgedMessage(message.role, message.text, message.template is not None)
+        JudgedMessage(
+            message.role,
+            message.text,
+            message.template is not None,
+            message.tool_calls,
+            message.tool_call_id,
+        )
         for message in path
-        if message.role != "assistant" or (message.text.strip() and message.state != "blocked")
+        if message.read_by_models
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select, update
 from sqlalchemy.orm import aliased
 
+from webchat.store.database.codec import load_calls
 from webchat.store.database.tables import ConversationRow, LinkRow, MessageRow, OwnerRow, TurnRow
 
 
@@ -31,7 +32,11 @@ def settled_early(connection: Connection, link_id: str) -> list[tuple[str, Taken
     """What replies took that are still compared with running ones, and whose they are. It is counted, but
     whoever saw the count change would know which side ended first, and how much it had."""
     rows: Any = connection.execute(_BESIDE_RUNNING, {"link": link_id})
-    return [(row.owner_id, taken(row.state, row, row.text + row.reasoning + row.tool_text)) for row in rows]
+    return [(row.owner_id, taken(row.state, row, row.text + row.reasoning + _called(row))) for row in rows]
+
+
+def _called(row: Row[Any]) -> str:
+    return "".join(call.name + call.arguments for call in load_calls(row.tool_calls))
 
 
 def taken(state: str, turn: Row[Any], written: str) -> Taken:
@@ -69,7 +74,7 @@ _BESIDE_RUNNING = (
         TurnRow.state,
         TurnRow.completion_tokens,
         TurnRow.reserved,
-        TurnRow.tool_text,
+        MessageRow.tool_calls,
         MessageRow.text,
         MessageRow.reasoning,
     )

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, insert, or_, select, update
 
 from webchat.store.database.codec import (
     clean,
+    dump_calls,
     dump_failure,
     dump_settings,
     load_settings,
@@ -254,6 +255,8 @@ class ReplayRunVerbs(ReplaySetVerbs):
                     role=message.role,
                     author_id=owner if message.role == "user" else None,
                     text=message.text,
+                    tool_calls=dump_calls(message.tool_calls),
+                    tool_call_id=message.tool_call_id,
                     created_at=now(),
                 )
             )
@@ -325,13 +328,13 @@ def _slices(path: Sequence[PathMessage]) -> Iterator[list[PathMessage]]:
     group: list[PathMessage] = []
     chars = 0
     for message in path:
-        if message.role == "assistant" and (not message.text.strip() or message.state == "blocked"):
+        if not message.read_by_models:
             continue
-        if group and (len(group) == SLICE_ROWS or chars + len(message.text) > SLICE_CHARS):
+        if group and (len(group) == SLICE_ROWS or chars + message.chars > SLICE_CHARS):
             yield group
             group, chars = [], 0
         group.append(message)
-        chars += len(message.text)
+        chars += message.chars
     if group:
         yield group
 

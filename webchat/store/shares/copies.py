@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, insert, literal, select, update
 
-from webchat.store.database.codec import clean, dump_settings, new_id, now
+from webchat.store.database.codec import clean, dump_calls, dump_settings, new_id, now
 from webchat.store.database.tables import (
     DISCARDED,
     ConversationRow,
@@ -83,6 +83,8 @@ class ShareCopyVerbs(Database):
                 "text": clean(message.text),
                 "reasoning": clean(message.reasoning),
                 "model": message.model,
+                "tool_calls": dump_calls(message.tool_calls),
+                "tool_call_id": message.tool_call_id,
                 "created_at": now(),
             }
             connection.execute(insert(MessageRow).values(values))

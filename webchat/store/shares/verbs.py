@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import (
@@ -26,7 +27,7 @@ from sqlalchemy import (
 
 from backends.types import Media
 from webchat.store.cursors import place, read_place
-from webchat.store.database.codec import clean, now
+from webchat.store.database.codec import clean, dump_calls, load_calls, now
 from webchat.store.database.tables import (
     ConversationRow,
     MediaRow,
@@ -94,7 +95,7 @@ class ShareVerbs(Database):
     @writes
     def _add_share(self, connection: Connection, owner: str, new: NewShare) -> None:
         own_conversation(connection, owner, new.conversation_id, lock=True)
-        chars = sum(len(one.text) + len(one.reasoning) for one in new.messages)
+        chars = sum(one.chars for one in new.messages)
         _check_room(connection, owner, chars + _MESSAGE_BYTES * len(new.messages))
         moment = now()
         connection.execute(
@@ -131,6 +132,8 @@ class ShareVerbs(Database):
                     "model": None if one.model is None else clean(one.model),
                     "state": one.state,
                     "created_at": one.created_at,
+                    "tool_calls": dump_calls(one.tool_calls),
+                    "tool_call_id": one.tool_call_id,
                 }
                 for at, one in enumerate(messages)
             ],
@@ -235,11 +238,13 @@ class ShareVerbs(Database):
         """Its messages from number `start` on."""
         row = ShareMessageRow
         rows = connection.execute(
-            select(row.role, row.text, row.state, row.created_at, row.reasoning, row.model)
+            select(*(getattr(row, one.name) for one in fields(SharedMessage)))
             .where(row.share_id == share_id, row.number >= start, row.number < start + limit)
             .order_by(row.number)
         )
-        return [SharedMessage(**found._mapping) for found in rows]
+        return [
+            SharedMessage(**{**found._mapping, "tool_calls": load_calls(found.tool_calls)}) for found in rows
+        ]
 
     @reads
     def shared_media(self, connection: Connection, share_id: str, name: str) -> Media:
@@ -266,7 +271,7 @@ def message_slices(messages: Sequence[SharedMessage]) -> Iterator[Sequence[Share
     group: list[SharedMessage] = []
     chars = 0
     for message in messages:
-        size = len(message.text) + len(message.reasoning)
+        size = message.chars
         if group and (len(group) == SLICE_MESSAGES or chars + size > SLICE_CHARS):
             yield group
             group, chars = [], 0

@@ -225,7 +225,8 @@ class PurgeVerbs(ShareRemoval):
             func.length(MessageRow.text)
             + func.length(MessageRow.reasoning)
             + func.coalesce(func.length(InspectionRow.content), 0)
-            + func.coalesce(func.length(TurnRow.tool_text), 0)
+            + func.coalesce(func.length(cast(MessageRow.tool_calls, Text)), 0)
+            + func.coalesce(func.length(cast(TurnRow.options, Text)), 0)
             + func.coalesce(func.length(cast(TurnRow.prompt, Text)), 0)
         )
         query = (

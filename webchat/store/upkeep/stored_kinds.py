@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +77,7 @@ KINDS: Mapping[str, Kind] = {
         MessageRow.created_at,
         ConversationRow.owner_id,
         ("text", "reasoning"),
-        {"template": ("values",)},
+        {"template": ("values",), "tool_calls": ("name", "arguments")},
         MessageRow.conversation_id,
         MessageRow.id,
         MessageRow.model,
@@ -87,8 +88,8 @@ KINDS: Mapping[str, Kind] = {
         (TurnRow.message_id,),
         TurnRow.begun_at,
         ConversationRow.owner_id,
-        ("tool_text",),
-        {"prompt": ("content",), "details": ()},
+        (),
+        {"prompt": ("content",), "details": (), "options": ()},
         TurnRow.conversation_id,
         TurnRow.message_id,
         TurnRow.model,
@@ -137,7 +138,7 @@ KINDS: Mapping[str, Kind] = {
         ShareMessageRow.created_at,
         ShareRow.owner_id,
         ("text", "reasoning"),
-        None,
+        {"tool_calls": ("name", "arguments")},
         ShareRow.conversation_id,
         None,
         ShareMessageRow.model,
@@ -162,14 +163,24 @@ KINDS: Mapping[str, Kind] = {
 """In the order in which they are looked at."""
 
 
+_ARGUMENTS = "arguments"
+"""The key of a text that is JSON itself, whose escapes could hide something."""
+
+
 def strings_in(value: Any, below: tuple[str, ...]) -> Iterator[str]:
-    """The texts in a value of JSON, under keys that count."""
+    """The texts in a value of JSON, under keys that count. Of the arguments of tool calls, those in them and
+    their keys."""
     if isinstance(value, str):
         if not below:
             yield value
     elif isinstance(value, dict):
         for key, one in value.items():
-            yield from strings_in(one, () if key in below else below)
+            inside = () if key in below else below
+            if key == _ARGUMENTS and not inside and (arguments := _parsed(one)) is not None:
+                yield from _names_in(arguments)
+                yield from strings_in(arguments, ())
+            else:
+                yield from strings_in(one, inside)
     elif isinstance(value, list):
         for one in value:
             yield from strings_in(one, below)
@@ -181,8 +192,45 @@ def with_string(value: Any, below: tuple[str, ...], was: str, becomes: str) -> A
         return becomes if not below and value == was else value
     if isinstance(value, dict):
         return {
-            key: with_string(one, () if key in below else below, was, becomes) for key, one in value.items()
+            key: _with_argument(one, was, becomes)
+            if key == _ARGUMENTS and (key in below or not below)
+            else with_string(one, () if key in below else below, was, becomes)
+            for key, one in value.items()
         }
     if isinstance(value, list):
         return [with_string(one, below, was, becomes) for one in value]
     return value
+
+
+def _parsed(arguments: Any) -> Any:
+    """The object in a text of JSON; `None` for anything else."""
+    try:
+        value = json.loads(arguments) if isinstance(arguments, str) else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _names_in(value: Any) -> Iterator[str]:
+    """The keys in a value of JSON."""
+    if isinstance(value, dict):
+        yield from value
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _names_in(one)
+
+
+def _with_argument(arguments: Any, was: str, becomes: str) -> Any:
+    """Arguments with one of their texts replaced, which stay as they were written if it is not there."""
+    value = _parsed(arguments)
+    if value is None:
+        return with_string(arguments, (), was, becomes)
+    if was not in (*_names_in(value), *strings_in(value, ())):
+        return arguments
+    changed = with_string(_renamed(value, was, becomes), (), was, becomes)
+    return json.dumps(changed, ensure_ascii=False)
+
+
+def _renamed(value: Any, was: str, becomes: str) -> Any:
+    if isinstance(value, dict):
+        return {becomes if key == was else key: _renamed(one, was, becomes) for key, one in value.items()}
+    return [_renamed(one, was, becomes) for one in value] if isinstance(value, list) else value

@@ -15,7 +15,15 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from backends.types import Message as Given
-from webchat.store.database.codec import clean, dump_settings, load_conversation, new_id, now, title_of
+from webchat.store.database.codec import (
+    clean,
+    dump_calls,
+    dump_settings,
+    load_conversation,
+    new_id,
+    now,
+    title_of,
+)
 from webchat.store.database.dialect import Debt
 from webchat.store.database.tables import (
     DISCARDED,
@@ -158,7 +166,9 @@ def _rows(path: Sequence[Given], conversation: str, owner: str, moment: datetime
     for message in path:
         parent = rows[-1]["id"] if rows else None
         row = _row(conversation, parent, message.role, moment)
-        rows.append(row | {"text": clean(message.text), "author_id": owner})
+        row |= {"text": clean(message.text), "author_id": owner}
+        answers = message.tool_call_id and clean(message.tool_call_id)
+        rows.append(row | {"tool_calls": dump_calls(message.tool_calls), "tool_call_id": answers})
     return rows
 
 
@@ -175,6 +185,8 @@ def _row(conversation: str, parent: str | None, role: str, moment: datetime) -> 
         "text": "",
         "model": None,
         "continues": None,
+        "tool_calls": None,
+        "tool_call_id": None,
         "created_at": moment,
     }
 

@@ -177,7 +177,7 @@ def _dumped(sent: Inspection) -> dict[str, Any]:
 
 
 def _as_posted(message: dict[str, Any]) -> dict[str, Any]:
-    return {"role": message["role"], "content": message["content"]}
+    return {name: value for name, value in message.items() if name not in ("id", "at")}
 
 
 def _loaded(whole: dict[str, Any]) -> Inspection:

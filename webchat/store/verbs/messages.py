@@ -142,6 +142,8 @@ class MessageVerbs(Database):
                 role=row.role,
                 author_id=owner,
                 text=clean(text),
+                tool_calls=row.tool_calls,
+                tool_call_id=row.tool_call_id,
                 created_at=now(),
             )
         )

@@ -7,10 +7,23 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from sqlalchemy import CTE, Connection, Row, Select, and_, bindparam, exists, func, literal, select
+from sqlalchemy import (
+    CTE,
+    Connection,
+    Row,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.orm import aliased
 
-from webchat.store.database.codec import load_conversation, load_failure, load_use
+from webchat.store.database.codec import load_calls, load_conversation, load_failure, load_use
 from webchat.store.database.tables import (
     DISCARDED,
     FLEETING,
@@ -21,7 +34,16 @@ from webchat.store.database.tables import (
     TurnRow,
 )
 from webchat.store.errors import NotFound, TooManyVersions
-from webchat.store.records import Compared, Conversation, ListedConversation, Message, PathMessage, fold
+from webchat.store.records import (
+    Compared,
+    Conversation,
+    ListedConversation,
+    Message,
+    PathMessage,
+    calls_chars,
+    fold,
+    fold_calls,
+)
 
 T = TypeVar("T")
 
@@ -63,6 +85,7 @@ def messages_query() -> Select[Any]:
             TurnRow.completion_tokens,
             TurnRow.details["first_sent"].as_string().label("first_sent"),
             TurnRow.details["masked_count"].as_integer().label("masked"),
+            TurnRow.details["cut_calls"].as_integer().label("cut_calls"),
             JudgementRow.rating,
             JudgementRow.id.is_not(None).label("judged"),
         )
@@ -114,13 +137,24 @@ _MESSAGE = {False: _OWN_MESSAGE, True: _OWN_MESSAGE.with_for_update(of=Conversat
 _MESSAGES = messages_query().where(MessageRow.id.in_(bindparam("ids", expanding=True)))
 _THREAD = _up(messages_query())
 _PATH = _up(
-    select(MessageRow.id, MessageRow.role, MessageRow.text, TurnRow.state, MessageRow.template)
+    select(
+        MessageRow.id,
+        MessageRow.role,
+        MessageRow.text,
+        TurnRow.state,
+        MessageRow.template,
+        MessageRow.tool_calls,
+        MessageRow.tool_call_id,
+    )
     .select_from(MessageRow)
     .outerjoin(TurnRow, TurnRow.message_id == MessageRow.id)
 )
 _WALK = _ancestors()
 _LENGTHS = (
-    select(MessageRow.role, func.length(MessageRow.text))
+    select(
+        MessageRow.role,
+        func.length(MessageRow.text) + func.coalesce(func.length(cast(MessageRow.tool_calls, Text)), 0),
+    )
     .join(_WALK, _WALK.c.id == MessageRow.id)
     .order_by(_WALK.c.depth)
 )
@@ -203,8 +237,17 @@ def path_to(connection: Connection, end: str, chars: int) -> list[PathMessage]:
     read = _within([(role, length) for role, length in lengths], chars)
     rows = connection.execute(_PATH, {"end": end, "limit": read}).all()
     return [
-        PathMessage(id, role, text, state or "complete", load_use(template), 0 if at else len(lengths) - read)
-        for at, (id, role, text, state, template) in enumerate(rows)
+        PathMessage(
+            row.id,
+            row.role,
+            row.text,
+            row.state or "complete",
+            load_use(row.template),
+            0 if at else len(lengths) - read,
+            load_calls(row.tool_calls),
+            row.tool_call_id,
+        )
+        for at, row in enumerate(rows)
     ]
 
 
@@ -223,7 +266,7 @@ def _within(lengths: Sequence[tuple[str, int]], chars: int) -> int:
 def newest_of(messages: Sequence[Message], chars: int) -> Sequence[Message]:
     """The last of them within this number of characters, and at least one."""
     for count, message in enumerate(reversed(messages)):
-        chars -= len(message.text) + len(message.reasoning)
+        chars -= len(message.text) + len(message.reasoning) + calls_chars(message.tool_calls)
         if chars < 0:
             return messages[-max(count, 1) :]
     return messages
@@ -282,6 +325,9 @@ def _message(
 ) -> Message:
     """written: the comparisons of which a side still runs."""
     text, reasoning = fold(row.text, row.reasoning, pieces)
+    calls, cut = load_calls(row.tool_calls), row.cut_calls or 0
+    if pieces:
+        calls, _ = fold_calls(row.id, pieces, ended=True)
     return Message(
         id=row.id,
         conversation_id=row.conversation_id,
@@ -308,4 +354,7 @@ def _message(
         masked=row.masked or 0,
         template=load_use(row.template),
         compared=None if row.compared_in is None else Compared(row.compared_in, row.compared_in in written),
+        tool_calls=calls,
+        tool_call_id=row.tool_call_id,
+        cut_calls=cut,
     )

@@ -13,6 +13,7 @@ from sqlalchemy.orm import aliased
 
 from webchat.store.database.codec import (
     clean,
+    dump_calls,
     dump_failure,
     dump_settings,
     dump_use,
@@ -38,6 +39,7 @@ from webchat.store.records import (
     Message,
     NewTurn,
     fold,
+    fold_calls,
 )
 from webchat.store.search.index import add_entry, add_reply
 from webchat.store.verbs.compared import check_uncompared
@@ -111,9 +113,11 @@ _FOLD = (
     .where(MessageRow.id == bindparam("message"))
     .values(text=bindparam("folded"), reasoning=bindparam("thoughts"), seq=bindparam("last"))
 )
-_TOOLS = (
-    update(TurnRow).where(TurnRow.message_id == bindparam("message")).values(tool_text=bindparam("tools"))
+_CALLED = (
+    update(MessageRow).where(MessageRow.id == bindparam("message")).values(tool_calls=bindparam("calls"))
 )
+_DETAILS = select(TurnRow.details).where(TurnRow.message_id == bindparam("message"))
+_TELL = update(TurnRow).where(TurnRow.message_id == bindparam("message")).values(details=bindparam("known"))
 _MADE_WITH = (
     update(JudgementRow)
     .where(JudgementRow.message_id == bindparam("message"))
@@ -460,8 +464,7 @@ def finish_turns(
                 "last": said[-1].seq if said else row.seq,
             },
         )
-        if tools := "".join(piece.text for piece in said if piece.kind == "tool"):
-            connection.execute(_TOOLS, {"message": turn.message_id, "tools": tools})
+        _add_calls(connection, turn, said)
         connection.execute(_CLEAR, {"message": turn.message_id})
         # Of judgements that were made while it was written.
         made = {"made_by": counted.model or "", "made_with": counted.template or ""}
@@ -479,6 +482,17 @@ def finish_turns(
     # Of sides of a comparison, webhooks are told the vote.
     told = [turn.message_id for turn, counted in closed if counted.compared_in is None]
     tell_webhooks(connection, "reply.ended", told, moment)
+
+
+def _add_calls(connection: Connection, turn: FinishedTurn, said: Sequence[Row[Any]]) -> None:
+    """Store what a reply called, and how many calls it had begun when it broke off."""
+    calls, cut = fold_calls(turn.message_id, said, ended=turn.state == "complete")
+    these = {"message": turn.message_id}
+    if calls:
+        connection.execute(_CALLED, {**these, "calls": dump_calls(calls)})
+    if cut:
+        known = connection.scalar(_DETAILS, these) or {}
+        connection.execute(_TELL, {**these, "known": {**known, "cut_calls": cut}})
 
 
 def _close_turn(

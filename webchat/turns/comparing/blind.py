@@ -34,9 +34,10 @@ def blinded(message: Message) -> Message:
         completion_tokens=None,
         first_sent=None,
         masked=0,
+        cut_calls=0,
     )
     if message.compared.running:
-        return replace(shown, text="", reasoning="", state="streaming")
+        return replace(shown, text="", reasoning="", state="streaming", tool_calls=())
     if message.state in ("complete", "stopped"):
         return shown
     return replace(shown, state="failed", failure=SIDE_FAILED)

@@ -7,11 +7,11 @@ import logging
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from backends.errors import BackendError
-from backends.types import Finished, Usage
+from backends.types import Finished, Options, Usage
 from webchat.moderation import Blocked, Gate, Prepared
 from webchat.prompts import Rendered
 from webchat.store.records import (
@@ -88,7 +88,13 @@ def as_sent(provenance: Provenance, prepared: Prepared) -> Provenance:
             for item in provenance.prompt
         ),
         details={**provenance.details, **prepared.details},
+        options=_asked_with(prepared.request.options),
     )
+
+
+def _asked_with(options: Options) -> dict[str, Any] | None:
+    """What is set of them, as JSON."""
+    return {name: value for name, value in asdict(options).items() if value not in (None, ())} or None
 
 
 def changes(rendered: Rendered) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Paths:
         longer = [*path, PathMessage.of(reply)]
         self._drop(path[-2].id if len(path) > 1 else "")
         self._drop(reply.id)
-        chars = sum(len(message.text) for message in longer)
+        chars = sum(message.chars for message in longer)
         self._kept[reply.id] = (longer, chars)
         self._chars += chars
         while self._chars > KEPT_CHARS:

@@ -43,6 +43,7 @@ from webchat.store.records import (
     Provenance,
     TurnState,
     fold,
+    fold_calls,
 )
 from webchat.turns.generating.allowance import BYTES, MOST_BYTES, MOST_MORE, TokenSizes, within
 from webchat.turns.generating.outcome import (
@@ -144,7 +145,7 @@ class Pipeline:
         if run.kept is not None:
             await asyncio.wait({run.kept}, timeout=KEPT_SECONDS)
         message = await self._end(turn, run, state, failure)
-        if message.text and run.path and turn.called is None:
+        if (message.text or message.tool_calls) and run.path and turn.called is None:
             self._paths.keep(run.path, message)
         turn.done(message)
         tell(self._report, measured(turn, run, message, over))
@@ -263,6 +264,7 @@ class Pipeline:
                 opening=turn.party.terms.opening,
                 options=turn.options,
                 logprobs=turn.logprobs,
+                as_given=turn.called is not None,
             )
         )
         run.provenance = Provenance(
@@ -333,10 +335,13 @@ class Pipeline:
             self._journal.owe(replace(finished, state="failed", finish_reason=None, failure=UNSTORED))
             begun = turn.begun.reply
             text, reasoning = fold(begun.text, begun.reasoning, turn.entries)
+            calls, cut = fold_calls(turn.id, turn.entries, ended=False)
             return replace(
                 begun,
                 text=text,
                 reasoning=reasoning,
+                tool_calls=calls,
+                cut_calls=cut,
                 state="failed",
                 failure=UNSTORED,
                 finished_at=datetime.now(UTC),

@@ -20,6 +20,7 @@ def inspection_of(sent: Sent, ids: Sequence[str | None]) -> Inspection:
                 "content": _content(message),
                 "id": id,
                 "at": None if at is None else list(at),
+                **_calling(message),
             }
             for message, id, at in zip(sent.messages, known, places, strict=True)
         ),
@@ -36,6 +37,20 @@ def _content(message: Message) -> str | list[dict[str, str]]:
     if isinstance(message.content, str):
         return message.content
     return [{"type": "text", "text": part.text} for part in message.content if isinstance(part, TextPart)]
+
+
+def _calling(message: Message) -> dict[str, Any]:
+    """Its tool calls, or the call it answers, as OpenAI has them."""
+    if message.tool_call_id is not None:
+        return {"tool_call_id": message.tool_call_id}
+    if not message.tool_calls:
+        return {}
+    return {
+        "tool_calls": [
+            {"id": one.id, "type": "function", "function": {"name": one.name, "arguments": one.arguments}}
+            for one in message.tool_calls
+        ]
+    }
 
 
 def _kept(value: Any) -> Any:

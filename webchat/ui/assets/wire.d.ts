@@ -34,7 +34,7 @@ export interface ApiKeyList {
 
 /** Whole conversations as a file. Later schemas remain able to read this one. */
 export interface Archive {
-  schema: "webchat/1";
+  schema: "webchat/2";
   exported_at: string;
   version: string;
   conversations: Array<ArchivedConversation>;
@@ -656,6 +656,9 @@ export interface Message {
   masked: number;
   template: TemplateUse | null;
   compared: string | null;
+  tool_calls?: Array<ToolCall>;
+  tool_call_id?: string | null;
+  cut_calls?: number;
 }
 
 /** provenance: `null` for guests whose link does not show it, and until the vote on a comparison. */
@@ -894,6 +897,7 @@ export interface Provenance {
   first_token_seconds: number | null;
   total_seconds: number | null;
   details: Record<string, JsonValue>;
+  options?: Record<string, JsonValue> | null;
 }
 
 /** choices: of a `choice`; the named ends of a `scale` from 1 to 5. per_reply: asked about each reply, not once. */
@@ -1102,11 +1106,13 @@ export interface SearchPage {
   whole: boolean;
 }
 
-/** message_id: of the stored message it comes from. */
+/** message_id: of the stored message it comes from. tool_calls: in the form of OpenAI's API. */
 export interface SentMessage {
   role: string;
   content: JsonValue;
   message_id: string | null;
+  tool_calls?: Array<JsonValue>;
+  tool_call_id?: string | null;
 }
 
 /** A device on which the caller is signed in. current: the one that asks. */
@@ -1370,6 +1376,13 @@ export interface Thread {
 export interface Tokens {
   ids: Array<number>;
   pieces: Array<string>;
+}
+
+/** A tool call of a model. arguments: JSON, as the model wrote it. */
+export interface ToolCall {
+  id: string;
+  name: string;
+  arguments: string;
 }
 
 export interface TrainingBody {
