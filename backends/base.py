@@ -43,7 +43,8 @@ class Capabilities:
 
     speaks_first: a conversation may start with a message of the assistant, after the system prompt.
     context_length: tokens of prompt and reply together, `None` if unknown. sampling: names of the `Sampling`
-    fields it honours. prefill: supports `Request.continue_final`. slots: concurrent replies, `None` for any
+    fields it honours. prefill: supports `Request.continue_final`. bare_prompts: supports
+    `Options.bare_prompt`. slots: concurrent replies, `None` for any
     number (an endpoint). Callers that queue requests beyond that can show people their position; otherwise a
     request waits inside the backend. engine: backends with the same engine share its slots (adapters of one
     base model); `None`: an engine of its own. inputs: values it takes beside the conversation. examples:
@@ -58,6 +59,7 @@ class Capabilities:
     logprobs: bool = False
     seed: bool = False
     prefill: bool = False
+    bare_prompts: bool = False
     context_length: int | None = None
     sampling: frozenset[str] = frozenset({"temperature", "top_p", "max_tokens", "stop"})
     slots: int | None = None

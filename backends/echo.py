@@ -72,6 +72,7 @@ class EchoBackend:
         self.capabilities = Capabilities(
             seed=True,
             prefill=True,
+            bare_prompts=True,
             images=True,
             tools=options,
             response_format=options,
@@ -157,7 +158,8 @@ class EchoBackend:
         if request.continue_final:
             begun = request.messages[-1].text
             pieces = tokens("".join(pieces).removeprefix(begun))
-        return [*(ReasoningDelta(piece) for piece in tokens(self._reasoning)), *pieces]
+        reasoning = "" if request.options.bare_prompt else self._reasoning
+        return [*(ReasoningDelta(piece) for piece in tokens(reasoning)), *pieces]
 
     async def _paced(self, steps: Iterable[Step]) -> AsyncIterator[Event]:
         clock = asyncio.get_running_loop().time

@@ -153,13 +153,15 @@ class Options:
     """What programs may ask of a model beside sampling; each only of backends whose capabilities say so.
 
     tool_choice: `None` is `auto`. parallel_tool_calls: whether one reply may call several tools; `None`
-    leaves that to the model.
+    leaves that to the model. bare_prompt: the text of the request's one message is all that the model reads,
+    without a chat template; control tokens in it count, and so does reasoning in the reply as text.
     """
 
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
+    bare_prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,9 +113,8 @@ class LlamaCppBackend:
         if request.trace:
             yield await self._sent(server, request, prompt)
         scales = [float(path == self._adapter) for path in self._setup.adapters]
-        body = payload(
-            request, prompt.content, seed, shown=self._table.marks_among(server.control.tokens), scales=scales
-        )
+        shown = () if request.options.bare_prompt else self._table.marks_among(server.control.tokens)
+        body = payload(request, prompt.content, seed, shown=shown, scales=scales)
         worker = await self._worker(server, json.dumps(body))
         reply = Reply(
             request,
@@ -232,6 +231,7 @@ class LlamaCppBackend:
             speaks_first=speaks_first,
             seed=True,
             prefill=True,
+            bare_prompts=True,
             response_format=True,
             logprobs=True,
             context_length=context_length,
@@ -244,6 +244,9 @@ class LlamaCppBackend:
 async def _prompt(server: Server, request: Request) -> Prompt:
     """The conversation as the model reads it, with no control tokens in people's words. Raises `BadRequest`
     if the template rejects it."""
+    if request.options.bare_prompt:
+        text = whole(request.messages[-1].text)
+        return Prompt(text, text)
     messages, break_ = server.control.broken(request.messages)
     chat = [{"role": message.role, "content": whole(message.text)} for message in messages]
     # Templates that open a reasoning block of their own refuse a reply that has begun.

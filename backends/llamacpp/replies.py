@@ -9,7 +9,7 @@ from typing import Any
 from backends.errors import BackendError, BadRequest, BadResponse, ContextTooLong, Unavailable
 from backends.markers.holdback import StopCutter
 from backends.markers.marks import TABLE, Table
-from backends.markers.thinking import Characters, ThinkingSplitter
+from backends.markers.thinking import AllText, Characters, ThinkingSplitter
 from backends.openai_compat.replies.chunks import logprobs_in
 from backends.types import Event, Finished, FinishReason, Request, Usage
 
@@ -57,7 +57,8 @@ class Reply:
         self._adapter = adapter
         self._template = template
         self._characters = Characters()
-        self._thinking = ThinkingSplitter(opens, table)
+        bare = request.options.bare_prompt
+        self._thinking: AllText | ThinkingSplitter = AllText() if bare else ThinkingSplitter(opens, table)
         self._cutter = StopCutter(request.sampling.stop)
         self._reason: FinishReason = "stop"
         self._usage: Usage | None = None

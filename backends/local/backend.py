@@ -50,6 +50,7 @@ class LocalBackend:
         self.capabilities = Capabilities(
             seed=True,
             prefill=True,
+            bare_prompts=True,
             logprobs=True,
             context_length=options.context_length,
             sampling=_SAMPLING,
@@ -82,6 +83,7 @@ class LocalBackend:
                 images=taken.shared.opened.loaded.images,
                 seed=True,
                 prefill=True,
+                bare_prompts=True,
                 logprobs=True,
                 context_length=taken.shared.window,
                 sampling=_SAMPLING,
@@ -191,17 +193,19 @@ class LocalBackend:
         loaded, variant, sampling = taken.shared.opened.loaded, taken.variant, request.sampling
         seed = random.getrandbits(31) if sampling.seed is None else sampling.seed
         limit = most_tokens(sampling, prompt.room)
+        bare = request.options.bare_prompt
         reply = Reply(
             line.emit,
             loaded.tokenizer,
             end_ids=variant.end_ids,
             limit=limit,
-            stop=(*sampling.stop, *variant.stop),
-            before=prompt.ids if request.continue_final else (),
+            # The template's own end a turn of a chat.
+            stop=sampling.stop if bare else (*sampling.stop, *variant.stop),
+            before=prompt.ids if bare or request.continue_final else (),
             # A reply that has begun says nothing of how reasoning is opened: its words are words.
             opens="" if request.continue_final else prompt.text,
-            shown=loaded.words.marks(self._table),
-            table=self._table,
+            shown=frozenset() if bare else loaded.words.marks(self._table),
+            table=None if bare else self._table,
         )
         sampler = self._sampler(taken, request, seed)
         speaker = LineSpeaker(line, reply, self.model, taken, seed=seed, batched=batched)

@@ -32,11 +32,16 @@ class Prompt:
 def prompt_of(loaded: Loaded, template: str, request: Request, window: int | None) -> Prompt:
     """Raises `BadRequest` for anything the template or the model does not support, `ContextTooLong`."""
     extra: Mapping[str, Any] = {}
-    if has_images(request.messages):
+    bare = request.options.bare_prompt
+    if bare:
+        text, ids = _bare(loaded, request.messages[-1].text)
+    elif has_images(request.messages):
         inputs = inputs_of(loaded, request.messages, template=template, continue_final=request.continue_final)
         text, ids, extra = inputs.text, inputs.ids, inputs.extra
     else:
         text, ids = _read(loaded, template, request)
+    if not ids and bare:
+        raise BadRequest("The prompt is empty.", cure="Write one.")
     if not ids:
         raise BadRequest(
             "The chat template renders this conversation as an empty prompt.",
@@ -60,10 +65,24 @@ def prompt_of(loaded: Loaded, template: str, request: Request, window: int | Non
     found: tuple[Span | None, ...] = ()
     if request.trace:
         # An image stands for many tokens, which are in no text but that of the tokens.
-        pieces = decoded(loaded.tokenizer, ids) if extra else pieces_of(loaded.tokenizer, text, ids)
-        if not extra:
+        read = extra or bare  # a tokenizer puts tokens of its own in front of a bare prompt
+        pieces = decoded(loaded.tokenizer, ids) if read else pieces_of(loaded.tokenizer, text, ids)
+        if bare:
+            end = len("".join(pieces))
+            found = ((end - len(text), end) if "".join(pieces).endswith(text) else None,)
+        elif not extra:
             found = _spans(loaded, template, request, text)
     return Prompt(text, ids, None if window is None else window - len(ids), extra, pieces, found)
+
+
+def _bare(loaded: Loaded, text: str) -> tuple[str, list[int]]:
+    """A prompt without a template, as the tokenizer reads any text. Before an empty one is what begins a
+    text."""
+    text = text.encode("utf-8", "replace").decode()
+    tokenizer = loaded.tokenizer
+    ids: list[int] = tokenizer(text)["input_ids"]
+    first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    return text, ids or ([] if first is None else [first])
 
 
 def _read(loaded: Loaded, template: str, request: Request) -> tuple[str, list[int]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from backends.markers.holdback import StopCutter
 from backends.markers.marks import TABLE, Table
-from backends.markers.thinking import ThinkingSplitter
+from backends.markers.thinking import AllText, ThinkingSplitter
 from backends.types import Event, FinishReason
 
 _LONGEST_CHARACTER = 4
@@ -18,7 +18,8 @@ class Reply:
     """The output of one reply.
 
     before: the ids that precede a continued text. opens: the prompt, which may open the reasoning itself.
-    shown: control tokens that mark reasoning. table: the reasoning marks. limit: maximum tokens.
+    shown: control tokens that mark reasoning. table: the reasoning marks; `None`: all of it is text. limit:
+    maximum tokens.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class Reply:
         before: Sequence[int] = (),
         opens: str = "",
         shown: frozenset[int] = frozenset(),
-        table: Table = TABLE,
+        table: Table | None = TABLE,
     ) -> None:
         self.count = 0
         self.ended = False
@@ -40,7 +41,9 @@ class Reply:
         self._emit = emit
         self._decoder = Detokenizer(tokenizer, before, shown)
         self._cutter = StopCutter(stop)
-        self._thinking = ThinkingSplitter(opens, table)
+        self._thinking: AllText | ThinkingSplitter = (
+            AllText() if table is None else ThinkingSplitter(opens, table)
+        )
         self._end_ids = end_ids
         self._limit = limit
 

@@ -52,6 +52,21 @@ class Characters:
         return "\ufffd" if half else ""
 
 
+class AllText:
+    """In place of a `ThinkingSplitter` for what follows a bare prompt: every character of it is text."""
+
+    unseen: Marks | None = None
+
+    def reasoned(self) -> None:
+        """Nothing: reasoning that a server tells apart stays apart."""
+
+    def feed(self, text: str) -> list[_Delta]:
+        return [TextDelta(text)] if text else []
+
+    def flush(self, *, cut: bool = False) -> list[_Delta]:
+        return []
+
+
 class ThinkingSplitter:
     """Separates the reasoning in a reply from its answer, however the text is split into pieces.
 

@@ -1,11 +1,12 @@
 """The address of an endpoint: parsed once from what people type, and every URL built from its parts.
 
     address = Address.parse("http://127.0.0.1:8000")
-    address.chat    # http://127.0.0.1:8000/v1/chat/completions, where a completion is posted
+    address.chat    # http://127.0.0.1:8000/v1/chat/completions, where a conversation is posted
+    address.completions  # http://127.0.0.1:8000/v1/completions, where a bare prompt is
     address.models  # http://127.0.0.1:8000/v1/models, the list of models
     address.server("/props")  # http://127.0.0.1:8000/props, for routes that servers have beside /v1
     address.headers(key)  # the header that carries the key
-    address.shown  # `chat` without secrets, for Inspect and logs
+    address.shown(address.chat)  # one of them without secrets, for Inspect and logs
     address.identity  # localhost:8000/v1, the same for every spelling
     address.place  # 127.0.0.1:8000, for messages
 
@@ -89,13 +90,17 @@ class Address:
         return self._at(f"{self.path}/chat/completions", self.query)
 
     @property
+    def completions(self) -> str:
+        return self._at(f"{self.path}/completions", self.query)
+
+    @property
     def models(self) -> str:
         return self._at(f"{self.path}/models", self.query)
 
-    @property
-    def shown(self) -> str:
-        """`chat` with the values of its query hidden, since some servers take their key there."""
-        return self._at(f"{self.path}/chat/completions", "&".join(map(_hidden, _pairs(self.query))))
+    def shown(self, url: str) -> str:
+        """One of its URLs with the values of the query hidden, since some servers take their key there."""
+        query = "&".join(map(_hidden, _pairs(self.query)))
+        return url.partition("?")[0] + (f"?{query}" if query else "")
 
     @property
     def identity(self) -> str:

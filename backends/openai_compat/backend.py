@@ -26,6 +26,7 @@ from backends._sent import reported
 from backends.base import Capabilities, LoadProgress, ProgressCallback
 from backends.errors import (
     BackendError,
+    BadRequest,
     Loading,
     ModelNotFound,
     RateLimited,
@@ -54,6 +55,8 @@ _log = logging.getLogger(__name__)
 
 # Engines that name themselves in `owned_by`, continue a given beginning, and repeat a seed.
 _ENGINES = ("llamacpp", "vllm", "sglang")
+# How a server answers that has no route for bare prompts, or not for this model.
+_NO_ROUTE = (404, 405)
 # What OpenAI's own API refuses, so that the page does not offer it.
 _NOT_AT_OPENAI = frozenset({"top_k", "min_p", "repetition_penalty"})
 _LONGEST_RETRY_AFTER = 10.0
@@ -74,6 +77,7 @@ class OpenAICompatBackend:
             response_format=True,
             logprobs=True,
             prefill=bool(options.prefill),
+            bare_prompts=True,
             context_length=options.context_length,
             sampling=SAMPLING_FIELDS,
         )
@@ -81,7 +85,7 @@ class OpenAICompatBackend:
         self._key = (options.api_key or "").strip() or None
         self._timeouts = options.timeouts or Timeouts()
         self._server = ""
-        self._terms = self._new_terms()
+        self._terms, self._bare_terms = self._new_terms()
         self._table = Table(options.marks)
         self._unseen: Marks | None = None
         self._client: Client | None = None
@@ -144,7 +148,7 @@ class OpenAICompatBackend:
             if not models:
                 raise ModelNotFound(f"{self.address.place} lists no models.", cure="Load one there.")
             self.model = next((model for model in models if model.chat), models[0]).id
-            self._terms = self._new_terms()
+            self._terms, self._bare_terms = self._new_terms()
         found = next((model for model in models if model.id == self.model), None)
         if found is None and len(models) == 1 and models[0].server == "llamacpp":
             found = models[0]  # it serves one model under any name
@@ -163,15 +167,18 @@ class OpenAICompatBackend:
             context_length=self._offered.context_length or found.context_length,
         )
 
-    def _new_terms(self) -> Terms:
+    def _new_terms(self) -> tuple[Terms, Terms]:
+        """For conversations, remembered, and for bare prompts."""
         memory, place, model = self._options.memory, self.address.identity, self.model
         never = _NOT_AT_OPENAI if self.address.host.endswith("openai.com") else frozenset()
-        return Terms(
-            f"{model} at {self.address.place}",
-            leave_out=never.union(self._options.leave_out),
+        name, out = f"{model} at {self.address.place}", never.union(self._options.leave_out)
+        chat = Terms(
+            name,
+            leave_out=out,
             learned=None if memory is None or not model else memory.recall(place, model),
             remember=None if memory is None else partial(memory.keep, place, model),
         )
+        return chat, Terms(name, leave_out=out)
 
     async def count(self, request: Request) -> None:
         """Its tokenizer is the endpoint's."""
@@ -179,7 +186,10 @@ class OpenAICompatBackend:
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         await self.start()
         patience = Patience(self._timeouts, _now())
-        offer = self._terms.offer(payload(request, self.model, server=self._server))
+        bare = request.options.bare_prompt
+        url = self.address.completions if bare else self.address.chat
+        terms = self._bare_terms if bare else self._terms
+        offer = terms.offer(payload(request, self.model, server=self._server))
         held: list[Response] = []  # accepted, while a fuller body is tried
         attempt = 0
         loading: Loading | None = None
@@ -188,17 +198,19 @@ class OpenAICompatBackend:
             while True:
                 # A template may open the reasoning unseen; the model's last reply has shown whether it does.
                 unseen = None if request.continue_final else self._unseen
-                reply = Reply(self._key, request.sampling.stop, table=self._table, unseen=unseen)
+                table = None if bare else self._table
+                reply = Reply(self._key, request.sampling.stop, table=table, unseen=unseen)
                 begun = False
                 posted = _posted(offer.body)
                 if request.trace and posted != sent:
                     sent = posted
-                    yield Sent(reported(request.messages), body=json.loads(posted), url=self.address.shown)
+                    shown = self.address.shown(url)
+                    yield Sent(reported(request.messages), body=json.loads(posted), url=shown)
                 try:
                     response = (
                         held.pop()
                         if held and offer.reads_held
-                        else await self._open(posted, request, patience)
+                        else await self._open(url, posted, request, patience)
                     )
                     if not offer.reads_held and offer.fuller():
                         _hold(response, held)
@@ -211,8 +223,9 @@ class OpenAICompatBackend:
                     for event in [*reply.rest(), *reply.end()]:
                         begun = begun or offer.taken()
                         yield _noted(event, offer) if isinstance(event, Finished) else event
-                    self._unseen = self._unseen if request.continue_final else reply.unseen
-                    self._notice(request, reply)
+                    if not bare:
+                        self._unseen = self._unseen if request.continue_final else reply.unseen
+                        self._notice(request, reply)
                     return
                 except BackendError as broken:
                     # The time for a first token may run out between two answers that the model still loads.
@@ -245,7 +258,7 @@ class OpenAICompatBackend:
         if self._client is not None:
             await self._client.aclose()
 
-    async def _open(self, posted: bytes, request: Request, patience: Patience) -> Response:
+    async def _open(self, url: str, posted: bytes, request: Request, patience: Patience) -> Response:
         """Post one body of a request. Returns the accepted answer, still to be read. Raises
         `BackendError`."""
         if self._client is None or self._closed:
@@ -253,14 +266,19 @@ class OpenAICompatBackend:
         waits = {"until": patience.until, "seconds": patience.seconds}
         name = self._options.routing_header
         headers = {name: request.routing} if name and request.routing else {}
-        response = await self._client.send("POST", self.address.chat, posted, headers=headers, **waits)
+        response = await self._client.send("POST", url, posted, headers=headers, **waits)
         if 200 <= response.status < 300:
             return response
         try:
             said = await response.body(ERROR_BYTES, **waits)
         finally:
             response.close()
-        raise from_status(response.status, response.headers, said, key=self._key, place=self.address.place)
+        place = self.address.place
+        error = from_status(response.status, response.headers, said, key=self._key, place=place)
+        if request.options.bare_prompt and response.status in _NO_ROUTE and type(error) is BadRequest:
+            self._offered = replace(self._offered, bare_prompts=False)
+            raise BadRequest(f"{place} does not complete bare prompts.", cure="Start a conversation instead.")
+        raise error
 
     async def _read(
         self, response: Response, reply: Reply, patience: Patience

@@ -16,7 +16,8 @@ SAMPLING_FIELDS = frozenset(
 
 
 def payload(request: Request, model: str, *, server: str) -> dict[str, Any]:
-    """The complete body of a streamed completion; see `variants` for what can be left out.
+    """The complete body of a streamed completion, of a conversation or of a bare prompt; see `variants` for
+    what can be left out.
 
     server: the serving software (`owned_by` in its list of models): repetition penalty and prefills differ.
     """
@@ -42,12 +43,13 @@ def payload(request: Request, model: str, *, server: str) -> dict[str, Any]:
     if request.continue_final and not llama:
         # llama.cpp takes a last message of the assistant as the beginning.
         fields |= {"continue_final_message": True, "add_generation_prompt": False}
-    body: dict[str, Any] = {
-        "model": model,
-        "messages": [_message(message) for message in request.messages],
-        "stream": True,
-    }
-    fields |= _options(request.options)
+    body: dict[str, Any] = {"model": model, "stream": True}
+    if request.options.bare_prompt:
+        body["prompt"] = request.messages[-1].text
+        fields |= {"logprobs": request.logprobs, "top_logprobs": None}
+    else:
+        body["messages"] = [_message(message) for message in request.messages]
+        fields |= _options(request.options)
     return body | {key: value for key, value in fields.items() if value is not None}
 
 

@@ -242,7 +242,7 @@ ROWS = [
     Row("POST", "/v1/responses", 200, 200, body={"model": "echo", "input": "Hello there"}),
     Row("POST", "/v1/messages", 200, 200, body={**CALL, "max_tokens": 10}),
     Row("POST", "/v1/moderations", 200, 200, body={"input": "Hello there"}, guest=403),
-    Row("POST", "/v1/completions", 404, 404, body={"prompt": "x"}),
+    Row("POST", "/v1/completions", 200, 200, body={"model": "echo", "prompt": "Hello there"}),
     Row("POST", "/v1/embeddings", 404, 404, body={"input": "x"}),
     Row("GET", "/v1/models", 200, 200),
     Row("GET", "/v1/models/{id:path}", 200, 200, url="/v1/models/echo"),

@@ -142,8 +142,8 @@ def test_an_address_knows_how_far_it_is(url: str, loopback: bool, remote: bool) 
 def test_a_place_is_fit_to_be_shown() -> None:
     assert Address.parse("http://[::1]:8000/v1?key=secret-word").place == "[::1]:8000"
     assert Address.parse("https://bücher.example").place == "bücher.example"
-    shown = Address.parse(f"http://h:1/v1?key=secret-word&{VERSION}").shown
-    assert shown == f"http://h:1/v1/chat/completions?key=***&{VERSION}"
+    address = Address.parse(f"http://h:1/v1?key=secret-word&{VERSION}")
+    assert address.shown(address.chat) == f"http://h:1/v1/chat/completions?key=***&{VERSION}"
 
 
 def test_azure_takes_its_key_in_a_header_of_its_own() -> None:

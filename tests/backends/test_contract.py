@@ -11,12 +11,13 @@ from typing import cast
 import pytest
 
 from backends.base import Backend, Capabilities, Completion, LoadProgress, collect
-from backends.errors import BackendError, ContextTooLong
+from backends.errors import BackendError, BadRequest, ContextTooLong
 from backends.types import (
     Event,
     Finished,
     Logprobs,
     Message,
+    Options,
     ReasoningDelta,
     Request,
     Sampling,
@@ -188,6 +189,44 @@ async def test_logprobs_are_told_of_each_token_where_asked(case: BackendCase, ba
         assert token.alternatives[0][0] == token.token
         assert token.alternatives[0][1] == pytest.approx(token.logprob, abs=1e-3)
     assert not any(isinstance(event, Logprobs) for event in await events_of(backend, ask(case.long)))
+
+
+def bare(text: str, *, max_tokens: int = 12) -> Request:
+    return replace(ask(text, max_tokens=max_tokens), options=Options(bare_prompt=True), trace=True)
+
+
+async def test_a_bare_prompt_is_all_that_the_model_reads(case: BackendCase, backend: Backend) -> None:
+    if not backend.capabilities.bare_prompts:
+        pytest.skip("takes no bare prompts")
+    try:
+        events = await events_of(backend, bare(" Once upon\n a time, "))
+    except BadRequest:
+        now: Capabilities = backend.capabilities
+        assert not now.bare_prompts, "it has found out, asking, that its endpoint takes none"
+        return
+    sent = events[0]
+    assert isinstance(sent, Sent)
+    usage = next(event for event in events if isinstance(event, Usage))
+    assert not any(isinstance(event, ReasoningDelta) for event in events)
+    if sent.rendered is None:
+        assert sent.body is not None
+        assert sent.body["prompt"] == " Once upon\n a time, "
+        assert "messages" not in sent.body
+        assert sent.url is not None
+        assert sent.url.endswith("/v1/completions")
+        return
+    assert sent.rendered.endswith(" Once upon\n a time, ")
+    assert "".join(sent.pieces) == sent.rendered
+    assert sent.spans == ((len(sent.rendered) - 20, len(sent.rendered)),)
+    assert len(sent.token_ids) == usage.prompt_tokens == await backend.count(bare(" Once upon\n a time, "))
+    chat = replace(ask("Name a colour.", max_tokens=12), trace=True)
+    told = (await events_of(backend, chat))[0]
+    assert isinstance(told, Sent)
+    assert told.rendered is not None
+    written = await reply(backend, bare(told.rendered))
+    assert written.text == (await reply(backend, chat)).text, (
+        "what a template renders, and its control tokens"
+    )
 
 
 async def test_closing_stops_the_work_and_frees_the_slot(case: BackendCase, backend: Backend) -> None:

@@ -88,10 +88,12 @@ class PlainRenderer:
         system = scene.settings.system_prompt
         if system is None:
             system = scene.system_prompt
-        system = (system or "").strip()
+        # A bare prompt is all that is read.
+        bare = scene.options.bare_prompt
+        system = "" if bare else (system or "").strip()
         prefix: list[Message] = [Message("system", system)] if system else []
         prompt: list[Mapping[str, Any]] = [{"role": m.role, "content": m.text} for m in prefix]
-        opening, path, left_out = _kept(scene, len(system))
+        opening, path, left_out = _kept(replace(scene, opening="") if bare else scene, len(system))
         body = _turns(path, None if scene.as_given else scene.capabilities)
         opening_as: Role | None = None
         if opening:

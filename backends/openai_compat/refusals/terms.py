@@ -218,7 +218,7 @@ class Offer:
         return waited or terms.in_vain_for in (None, self._digest())
 
     def _digest(self) -> bytes:
-        messages = json.dumps(self._whole["messages"], default=str)
+        messages = json.dumps([self._whole.get(name) for name in ("messages", "prompt")], default=str)
         return hashlib.sha256(messages.encode("utf-8", "replace")).digest()
 
     async def _turn(self, until: float) -> bool:

@@ -75,7 +75,7 @@ def fields_of(feature: str) -> tuple[str, ...]:
 
 def features(body: Body) -> tuple[str, ...]:
     """The parts of a body that can be left out or expressed differently, in the order of `FEATURES`."""
-    messages = body["messages"]
+    messages = body.get("messages", ())  # none beside a bare prompt
     roles = [message["role"] for message in messages]
     found = {
         feature

@@ -6,6 +6,7 @@ Source: the API reference of OpenAI, and what vLLM, llama.cpp, SGLang, TGI, Olla
 from __future__ import annotations
 
 import json
+from itertools import zip_longest
 from typing import Any
 
 import orjson
@@ -69,10 +70,30 @@ def index_of(told: Any, at: int) -> int:
 def logprobs_in(choice: dict[str, Any]) -> Logprobs | None:
     """The token probabilities in a choice; anything that does not follow the reference is left out."""
     told = choice.get("logprobs")
-    content = told.get("content") if isinstance(told, dict) else None
+    told = told if isinstance(told, dict) else {}
+    content = told.get("content")
+    if content is None:
+        content = _of_lists(told)
     tokens = [] if not isinstance(content, list) else [_logprob(token) for token in content]
     known = tuple(token for token in tokens if token is not None)
     return Logprobs(known) if known else None
+
+
+def _of_lists(told: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those of a completion, which has a list for each property, in the form of a chat's."""
+    lists = [told.get(name) for name in ("tokens", "token_logprobs", "top_logprobs")]
+    tokens, logprobs, best = (one if isinstance(one, list) else [] for one in lists)
+    return [
+        {
+            "token": token,
+            "logprob": logprob,
+            "top_logprobs": [
+                {"token": other, "logprob": its}
+                for other, its in (more.items() if isinstance(more, dict) else ())
+            ],
+        }
+        for token, logprob, more in zip_longest(tokens, logprobs, best[: len(tokens)])
+    ]
 
 
 def _logprob(told: Any) -> TokenLogprob | None:

@@ -8,7 +8,7 @@ from typing import Any
 from backends.errors import BackendError, BadResponse
 from backends.markers.holdback import StopCutter
 from backends.markers.marks import TABLE, Marks, Table
-from backends.markers.thinking import Characters, ThinkingSplitter, storable
+from backends.markers.thinking import AllText, Characters, ThinkingSplitter, storable
 from backends.openai_compat.limits import NAME_CHARS
 from backends.openai_compat.refusals.errors import error_in, failed
 from backends.openai_compat.refusals.refusal import Refusal, message_in
@@ -43,7 +43,7 @@ class Reply:
     An end that is told counts as long as nothing comes after it: some servers send a reason to end first, or
     with every chunk. stop: the strings that were asked to end it. Some servers send them along, with what
     follows in the same token, and some take none; so they are looked for here. table, unseen: of the marks of
-    reasoning, see `ThinkingSplitter`.
+    reasoning, see `ThinkingSplitter`; without a table all of it is text.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Reply:
         key: str | None,
         stop: Sequence[str] = (),
         *,
-        table: Table = TABLE,
+        table: Table | None = TABLE,
         unseen: Marks | None = None,
     ) -> None:
         self._key = key
@@ -63,7 +63,9 @@ class Reply:
         self._kept = Keeper()
         self._media = MediaReader(self._kept)
         self._data = DataCutter(self._kept)
-        self._thinking = ThinkingSplitter(table=table, unseen=unseen)
+        self._thinking: AllText | ThinkingSplitter = (
+            AllText() if table is None else ThinkingSplitter(table=table, unseen=unseen)
+        )
         self._text: list[str] = []  # that no event has yet
         self._events: list[Event] = []
         self._usage: Usage | None = None

@@ -142,6 +142,15 @@ ANTHROPIC: dict[str, tuple[Any, ...]] = {
     "mcp_servers": ([{"url": "x"}], {}),
     "container": ("x",),
 }
+COMPLETIONS: dict[str, tuple[Any, ...]] = {
+    **{name: CHAT[name] for name in ("model", "temperature", "top_p", "seed", "stop", "max_tokens", "n")},
+    **{name: CHAT[name] for name in ("stream", "stream_options", "logit_bias")},
+    "prompt": (1, True, {}, [], [1, 2], [[1, 2]], ["a", "b"], [None]),
+    "suffix": ("x", 1, ["x"]),
+    "echo": WRONG["flag"],
+    "logprobs": (*WRONG["count"][:-2], 21, 1.5),
+    "best_of": (2, "1", True),
+}
 MODERATIONS: dict[str, tuple[Any, ...]] = {
     "model": WRONG["text"],
     "input": (1, True, {}, [], [1], [[]], ["x"] * 33, [{"type": "image_url"}]),
@@ -149,12 +158,14 @@ MODERATIONS: dict[str, tuple[Any, ...]] = {
 
 GOOD: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"model": "echo", "messages": MESSAGES},
+    "/v1/completions": {"model": "echo", "prompt": "Hello"},
     "/v1/responses": {"model": "echo", "input": "Hello"},
     "/v1/messages": {"model": "echo", "max_tokens": 10, "messages": MESSAGES},
     "/v1/moderations": {"input": "Hello"},
 }
 FIELDS = {
     "/v1/chat/completions": CHAT,
+    "/v1/completions": COMPLETIONS,
     "/v1/responses": RESPONSES,
     "/v1/messages": ANTHROPIC,
     "/v1/moderations": MODERATIONS,

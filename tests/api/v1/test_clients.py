@@ -96,6 +96,17 @@ assert item.type == "function_call" and item.name == "weather"
 parsed = client.responses.parse(model="echo", input="Where?", text_format=City)
 assert parsed.output_parsed == City(city="Oslo")
 assert client.moderations.create(input="Hello").results[0].flagged is False
+
+completed = client.completions.create(model="echo", prompt=" Once upon", echo=True, max_tokens=50)
+assert completed.choices[0].text == " Once upon Once upon", completed
+chunks = client.completions.create(model="echo", prompt=" Once upon", stream=True)
+assert "".join(chunk.choices[0].text for chunk in chunks) == " Once upon"
+try:
+    client.completions.create(model="echo", prompt=[[1, 2]])
+except openai.BadRequestError as error:
+    assert error.param == "prompt", error.body
+else:
+    raise AssertionError("tokens")
 """
 
 ANTHROPIC = """

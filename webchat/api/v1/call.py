@@ -14,7 +14,7 @@ class Call:
     """path: the conversation without the system messages it begins with, whose text is `system`. logprobs: as
     in `backends.types.Request`. usage: whether a stream ends with counts of tokens. ignored: fields of the
     request that have no effect here. names: how this API calls the fields that a model may not take, where
-    that is not how `Options` and `Sampling` do."""
+    that is not how `Options` and `Sampling` do. echo: say the prompt before what follows it."""
 
     model: str | None
     path: tuple[Message, ...]
@@ -26,6 +26,7 @@ class Call:
     usage: bool = False
     ignored: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    echo: bool = False
 
     def name(self, what: str) -> str:
         return self.names.get(what, what)

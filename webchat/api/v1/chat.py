@@ -227,18 +227,25 @@ def usage_of(usage: Usage) -> dict[str, int]:
 class ChatWriter:
     """A reply as chunks. The fixed parts of a chunk are encoded once."""
 
+    OPENS, CLOSES = b'"delta":{', b"}"
+    LAST: Mapping[str, Any] = {"delta": {}}
+
     def __init__(self, reply: Reply, call: Call) -> None:
         self._reply = reply
         self._usage = call.usage
-        self._fixed = {
-            "id": f"chatcmpl-{reply.id}",
-            "object": "chat.completion.chunk",
-            "created": reply.created,
-            "model": reply.model,
-        }
-        self._head = b"data: " + orjson.dumps(self._fixed)[:-1] + b',"choices":[{"index":0,"delta":{'
+        self._fixed = self.fixed()
+        self._head = b"data: " + orjson.dumps(self._fixed)[:-1] + b',"choices":[{"index":0,' + self.OPENS
         # With the usage asked for, clients expect its name in every chunk.
-        self._tail = b'},"finish_reason":null}]' + (b',"usage":null' if call.usage else b"") + b"}\n\n"
+        usage = b',"usage":null' if call.usage else b""
+        self._tail = self.CLOSES + b',"finish_reason":null}]' + usage + b"}\n\n"
+
+    def fixed(self) -> dict[str, Any]:
+        return {
+            "id": f"chatcmpl-{self._reply.id}",
+            "object": "chat.completion.chunk",
+            "created": self._reply.created,
+            "model": self._reply.model,
+        }
 
     def begin(self) -> bytes:
         return self._chunk(b'"role":"assistant","content":""')
@@ -262,7 +269,7 @@ class ChatWriter:
         )
 
     def end(self) -> bytes:
-        last = self._event([{"index": 0, "delta": {}, "finish_reason": self._reply.finish}])
+        last = self._event([{"index": 0, **self.LAST, "finish_reason": self._reply.finish}])
         if self._usage and self._reply.usage is not None:
             last += self._event([], usage=usage_of(self._reply.usage))
         return last + DONE

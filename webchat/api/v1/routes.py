@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from webchat.api.errors import ApiError, answering
 from webchat.api.reading import owner_of
 from webchat.api.services import Services
-from webchat.api.v1 import chat, messages, moderations, responses
+from webchat.api.v1 import chat, completions, messages, moderations, responses
 from webchat.api.v1.call import Call
 from webchat.api.v1.edge import speaks_anthropic
 from webchat.api.v1.names import ListedName, Names
@@ -29,7 +29,9 @@ from webchat.slots import Slots
 LOOK_SECONDS = 0.5
 """How long the list of models waits for endpoints to refresh theirs."""
 
-TAKING = frozenset({"/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/moderations"})
+TAKING = frozenset(
+    {"/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/moderations"}
+)
 """Paths whose bodies may be long."""
 
 Handler = Callable[[Request], Awaitable[ASGIApp]]
@@ -102,13 +104,14 @@ class V1:
         )
 
     async def completions(self, request: Request) -> ASGIApp:
-        """No backend takes a prompt as it is: all are given conversations."""
+        """Write on from a bare prompt, where the model's backend can."""
         owner_of(request)
-        raise ApiError(
-            404,
-            "unsupported_endpoint",
-            "This server does not complete bare prompts: it answers conversations.",
-            "Use /v1/chat/completions, or give the prompt to the server that runs the model.",
+        call = completions.call_of(parsed(await request.body()))
+        return await self._reply(
+            request,
+            call,
+            completions.answer_of(call),
+            lambda reply: completions.CompletionWriter(reply, call),
         )
 
     async def _reply(

@@ -53,6 +53,8 @@ class Runner:
         named = await self._names.find(owner, call.model)
         takes = await self._capabilities(owner, named)
         self._check(call, takes, party)
+        if call.options.bare_prompt:
+            _check_bare(named, takes, party)
         ignored = (*call.ignored, *_unused(call, takes, party))
         async with self._turns.call(party, _ask(owner, call, named)) as begun:
             reply = Reply(
@@ -101,6 +103,22 @@ class Runner:
                 "Leave system messages out.",
                 {"field": call.name("messages")},
             )
+
+
+def _check_bare(named: Named, takes: Capabilities, party: Party) -> None:
+    """A bare prompt is all that the model reads."""
+    if not takes.bare_prompts:
+        raise refused("model", "it does not complete bare prompts.", "Use /v1/chat/completions.")
+    if named.persona is not None:
+        raise refused("model", "a template has no place in a bare prompt.", "Name a model.")
+    if party.prompt is not None:
+        raise ApiError(
+            403,
+            "system_prompt_fixed",
+            "Your link has a system prompt of its own.",
+            "Use /v1/chat/completions.",
+            {"field": "prompt"},
+        )
 
 
 def _ask(owner: Owner, call: Call, named: Named) -> Ask:

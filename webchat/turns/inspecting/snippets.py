@@ -34,6 +34,7 @@ _OPENAI_CLIENT = frozenset(
     {
         "model",
         "messages",
+        "prompt",
         "stream",
         "stream_options",
         "temperature",
@@ -96,15 +97,16 @@ def _openai_script(url: str, body: Mapping[str, JsonValue]) -> str:
         named["extra_body"] = extra
     arguments = "".join(f"    {name}={_literal(value)},\n" for name, value in named.items())
     path, _, query = url.partition("?")
-    base = path.removesuffix("/chat/completions")
+    of, said = ("completions", "text") if "prompt" in body else ("chat.completions", "delta.content")
+    base = path.removesuffix(f"/{of.replace('.', '/')}")
     behind = f", default_query={dict(parse_qsl(query))!r}" if query else ""
     return (
         "import os\n\nfrom openai import OpenAI\n\n"
         f'client = OpenAI(base_url={base!r}, api_key=os.environ.get("OPENAI_API_KEY", "none"){behind})\n'
-        f"stream = client.chat.completions.create(\n{arguments})\n"
+        f"stream = client.{of}.create(\n{arguments})\n"
         "for chunk in stream:\n"
         "    if chunk.choices:\n"
-        '        print(chunk.choices[0].delta.content or "", end="", flush=True)\n'
+        f'        print(chunk.choices[0].{said} or "", end="", flush=True)\n'
     )
 
 
