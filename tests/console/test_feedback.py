@@ -80,7 +80,7 @@ async def test_judgements_are_listed_filtered_and_paged(make_site: MakeSite) -> 
         assert ids(await judgements.newer(who, older[4], "", "", "", "")) == ids(first)
         assert ids(await judgements.show(who, "model a", "", "bad", "new")) == [bad]
         none = await judgements.show(who, "model b", "", "", "")
-        assert none[1].value == "No judgements match."
+        assert none[1].value == "No matching judgements."
         models, links, ratings, states, _, _, people = await choices.choices(who)
         assert [value for _, value in models.choices] == ["", "model a"]
         assert [name for name, _ in links.choices] == ["All", "Beta"]

@@ -43,7 +43,7 @@ async def test_a_server_that_was_found_is_used_and_no_other(
             site.models.spec(other.url)
         found.clear()
         said, choice, use = await tab.find(who)
-        assert "No model server answers" in said.value
+        assert "No model servers found" in said.value
         assert not use.visible
 
 

@@ -119,7 +119,7 @@ async def test_what_cannot_be_trained_is_refused(make_site: MakeSite, settings: 
         assert trainings.models() == {"model": settings.model}
         (settings.adapters_dir / "taken").mkdir(parents=True)
         for given, says in (
-            (("../up", "sft", "model", 3), "A name has letters"),
+            (("../up", "sft", "model", 3), "Use only letters"),
             (("taken", "sft", "model", 3), "already"),
             (("new", "lm", "model", 3), "Choose a method"),
             (("new", "sft", "/etc", 3), "can't be trained"),
@@ -285,7 +285,7 @@ async def test_an_export_that_fails_says_why(make_site: MakeSite, settings: Sett
             "--since=2027-01-31", "--mask",
         ]  # fmt: skip
         assert "at least one format" in await refused(exporting.begin(who, [], "", "", "", "", "", False))
-        assert "not a day" in await refused(exporting.begin(who, ["csv"], "", "", "", "", "soon", False))
+        assert "not a date" in await refused(exporting.begin(who, ["csv"], "", "", "", "", "soon", False))
         odd = wanted_of(who, (["csv", "exe"], 5, None, "great", {}, None, "yes"))
         assert odd == Wanted(formats=("csv",))
         await exports.aclose()

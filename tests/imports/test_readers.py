@@ -178,8 +178,8 @@ def test_every_product_has_a_name_and_a_sample() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "no export that"),
-        (b"hello", "no export that"),
+        (b"", "neither a zip nor JSON"),
+        (b"hello", "neither a zip nor JSON"),
         (b"<html>", "web page"),
         (b"\x1f\x8b\x08", "gzip"),
         (b"PK\x03\x04broken", "damaged"),
@@ -197,7 +197,7 @@ def test_what_is_no_export_is_refused_in_words(tmp_path: Path, content: bytes, w
 )
 def test_a_list_of_links_is_explained(into: Into, value: Any) -> None:
     found = into.check(written(into.folder / "x.json", value))
-    assert "only has links" in found.problems[0].message
+    assert "only contains links" in found.problems[0].message
 
 
 @pytest.mark.parametrize("language", ["en", "zh-CN"])

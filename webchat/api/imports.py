@@ -87,5 +87,5 @@ def _check_may(caller: Owner) -> None:
             403,
             "import_not_allowed",
             "This link doesn't allow imports.",
-            "Import in a chat that you sign in to.",
+            "Sign in to import chats.",
         )

@@ -88,7 +88,7 @@ class TurnRoutes:
                 raise ApiError(
                     403,
                     "compare_not_offered",
-                    "This link has no comparisons.",
+                    "This link doesn't offer comparisons.",
                     "Send the message without comparing.",
                 )
             return Against(paired=True)

@@ -82,7 +82,7 @@ def _add_terms(command: argparse.ArgumentParser, option: Callable[..., None]) ->
         command,
         "--moderation-profile",
         metavar="NAME",
-        help="rules of the file of moderation that apply beside everybody's, or none",
+        help="a profile of the rules file, applied in addition to the general rules, or none",
     )
     option(command, "--allow-shares", action="store_true", help="let its people share their chats read-only")
     option(

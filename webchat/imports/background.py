@@ -129,7 +129,10 @@ class Imports:
         free = await asyncio.to_thread(self._free)
         if free - size < SPARE:
             raise ImportRefused(
-                507, "import_no_room", "The server has no room for this file.", "Contact the administrator."
+                507,
+                "import_no_room",
+                "The server doesn't have enough space for this file.",
+                "Contact the administrator.",
             )
 
     async def _check_here(self, id: str) -> None:

@@ -7,24 +7,24 @@ from webchat.store.import_records import Note
 SENTENCES = {
     "bad_role": "A message has the unknown role “{role}”.",
     "breaks_off": "The rest of the file cannot be read: it breaks off here.",
-    "circles": "Some messages were each other's parents and became a branch of their own.",
+    "circles": "Some messages formed a loop and became a separate branch.",
     "content_kind": "Content of the kind “{kind}” is kept as text only.",
     "first_messages": "Only the first {count} messages are imported.",
-    "gzip": "The file is packed with gzip. Unpack it first, then import what is in it.",
-    "links": "The file only has links to the export. Download what they lead to, then import that.",
-    "lost_parents": "Some messages follow ones that are missing, and became branches of their own.",
+    "gzip": "The file is compressed with gzip. Unpack it first, then import its contents.",
+    "links": "The file only contains links to the export. Download the linked files, then import those.",
+    "lost_parents": "Some messages follow missing ones and became separate branches.",
     "media_missing": "Pictures and sounds that are not in the file: {count}.",
-    "no_export": "The file is neither a zip nor JSON, so it is no export that can be imported.",
+    "no_export": "The file is neither a zip nor JSON, so it can't be imported.",
     "no_messages": "It has no messages.",
     "not_json": "It is not valid JSON.",
-    "other_archive": "The archive is no zip. Unpack it first, then import what is in it.",
+    "other_archive": "The archive is not a zip. Unpack it first, then import its contents.",
     "rest_not_json": "The rest of the file cannot be read: it is not JSON.",
-    "rest_too_large": "Only the first {count} entries are imported: those of this file belong together, and "
-    "there are too many. Import the others in a file of their own.",
-    "same_ids": "Some messages had the same id and got others.",
-    "server_ended": "The server ended twice while it was reading this file, so it did not try again. "
+    "rest_too_large": "Only the first {count} entries are imported: this file's entries belong together, and "
+    "there are too many. Import the others in a separate file.",
+    "same_ids": "Some messages had the same ID and were given new ones.",
+    "server_ended": "The server stopped twice while reading this file, so it won't try again. "
     "Import the file in smaller parts, or contact the administrator.",
-    "text_cut": "A text was cut after {count} characters.",
+    "text_cut": "A text was cut to {count} characters.",
     "text_too_long": "The rest of the file cannot be read: a text in it is longer than {mb} MB.",
     "too_deep": "It is nested too deeply.",
     "too_large": "It is larger than {mb} MB.",
@@ -36,7 +36,7 @@ SENTENCES = {
     "web_page": "The file is a web page. Import the JSON of the same export, or the whole zip.",
     "zip_bomb": "The zip unpacks to far more than any export does.",
     "zip_damaged": "The zip is damaged.",
-    "zip_locked": "The zip is locked with a password. Unpack it first, then import what is in it.",
+    "zip_locked": "The zip is password-protected. Unpack it first, then import its contents.",
 }
 
 

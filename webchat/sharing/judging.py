@@ -22,7 +22,7 @@ class NotAsked(ExplainedError):
     cure = "Reload the page and try again."
 
     def __init__(self, field: str) -> None:
-        super().__init__(f"This is not asked about replies: {field}.", params={"field": field})
+        super().__init__(f"This kind of feedback isn't collected here: {field}.", params={"field": field})
 
 
 def reasons_for(owner: Owner) -> Sequence[str]:

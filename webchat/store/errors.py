@@ -172,8 +172,8 @@ class NothingToReplay(StoreError):
     status = 409
     message = "No matching reply may be replayed."
     cure = (
-        "Choose others. Testers' replies need a consent sentence that covers training; members' need their"
-        " agreement and a judgement of theirs."
+        "Change the filters. Testers' replies need a consent sentence that covers training; members' replies"
+        " need their permission and a judgement by them."
     )
 
 
@@ -205,24 +205,24 @@ class LinkLimit(StoreError):
 
 class LinkFull(LinkLimit):
     code = "link_full"
-    message = "This link is for {limit} people and is full."
+    message = "This link allows {limit} people and is full."
     cure = "Ask the person who gave it to you for another one."
 
 
 class LinkConversationsUsed(LinkLimit):
     code = "link_conversations"
-    message = "This link is for {limit} chats, and all of them are used."
+    message = "This link allows {limit} chats, and all of them are used."
     cure = "Your message is saved. Continue in an earlier chat, or ask the person who gave you the link."
 
 
 class LinkMessagesUsed(LinkLimit):
     code = "link_messages"
-    message = "This link is for {limit} messages, and all of them are used."
+    message = "This link allows {limit} messages, and all of them are used."
 
 
 class LinkTokensUsed(LinkLimit):
     code = "link_tokens"
-    message = "This link is for {limit} tokens, and all of them are used."
+    message = "This link allows {limit} tokens, and all of them are used."
 
 
 class LinkTokensReserved(LinkLimit):
@@ -234,18 +234,18 @@ class LinkTokensReserved(LinkLimit):
 
 class YourConversationsUsed(LinkLimit):
     code = "link_conversations_each"
-    message = "This link is for {limit} chats per person, and you have used all of yours."
+    message = "This link allows {limit} chats per person, and you have used all of yours."
     cure = "Your message is saved. Continue in an earlier chat, or ask the person who gave you the link."
 
 
 class YourMessagesUsed(LinkLimit):
     code = "link_messages_each"
-    message = "This link is for {limit} messages per person, and you have used all of yours."
+    message = "This link allows {limit} messages per person, and you have used all of yours."
 
 
 class YourTokensUsed(LinkLimit):
     code = "link_tokens_each"
-    message = "This link is for {limit} tokens per person, and you have used all of yours."
+    message = "This link allows {limit} tokens per person, and you have used all of yours."
 
 
 class YourTokensReserved(LinkLimit):
@@ -336,7 +336,7 @@ class TooManyImports(StoreError):
 
     code = "imports_unfinished"
     status = 409
-    message = "Earlier imports of yours are not finished."
+    message = "You have unfinished imports."
     cure = "Finish or cancel one of them first."
 
 
@@ -359,7 +359,7 @@ class TooManyShares(StoreError):
 
     code = "too_many_shares"
     status = 409
-    cure = "End links that are no longer needed. What ended ones held counts until it is deleted for good."
+    cure = "End links that are no longer needed. Ended links count until they are deleted for good."
 
     def __init__(self, limit: int, megabytes: int) -> None:
         super().__init__(

@@ -41,7 +41,7 @@ def pending(engine: Engine) -> bool:
     if revision.startswith(COPYING):
         raise StoreUnavailable(
             "This database is an unfinished copy of another one.",
-            cure="Repeat webchat db copy, which goes on with it, or use another database.",
+            cure="Run webchat db copy again to continue it, or use another database.",
         )
     known = known_revisions()
     if revision not in known:
