@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from backends.types import ToolCall
 from webchat.store.judgement_records import (
     Comparison,
     Consent,
@@ -31,6 +33,16 @@ def said(*texts: str, system: str = "") -> tuple[JudgedMessage, ...]:
     head = (JudgedMessage("system", system),) if system else ()
     talk = (JudgedMessage("assistant" if at % 2 else "user", text) for at, text in enumerate(texts))
     return (*head, *talk)
+
+
+TOOLS = {"tools": [{"name": "weather", "description": "", "parameters": {"type": "object"}, "strict": None}]}
+
+
+def asked_tools(question: str, result: str, city: str = "Ulm") -> tuple[JudgedMessage, ...]:
+    """A prompt that ends with the result of a tool."""
+    call = ToolCall("call_1", "weather", json.dumps({"city": city}))
+    calling = JudgedMessage("assistant", "I look.", tool_calls=(call,))
+    return (*said(question), calling, JudgedMessage("tool", result, tool_call_id="call_1"))
 
 
 def judged(prompt: Sequence[JudgedMessage] | str, reply: str, *, model: str = "m", **more: Any) -> Judged:

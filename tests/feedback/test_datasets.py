@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.feedback.made_up import comparison, judged, judgement, said
+from backends.types import ToolCall
+from tests.feedback.made_up import TOOLS, asked_tools, comparison, judged, judgement, said
 from webchat.feedback.datasets import (
     FORMATS,
     Exported,
@@ -293,14 +294,51 @@ def test_personal_data_is_masked_on_request(tmp_path: Path) -> None:
 
 
 def test_conversations_with_tools_have_files_of_their_own(tmp_path: Path) -> None:
-    path = (*said("Weather?", "I ask the tool."), JudgedMessage("tool", '{"sun": true}'))
-    records = [judgement(judged(path, "Sunny")), judgement(judged("Hi, which day is it?", "Monday"))]
-    found = written(tmp_path, records, replace(SALT, formats=("trl", "openai", "sharegpt")))
-    assert found.rows["sft_tools"] == {"train": 1}
-    assert lines(tmp_path, "sft_tools")[0]["prompt"][-1] == {"role": "tool", "content": '{"sun": true}'}
+    path = asked_tools("Weather?", '{"sun": true}')
+    forecast = ToolCall("b", "forecast", '{"of": "ada@example.com"}')
+    calling = judged(path, "", calls=(forecast,), options=TOOLS, message_id="calling")
+    records = [
+        judgement(judged(path, "Sunny")),
+        judgement(calling, -1, better="Rain", conversation="c"),
+        judgement(judged("Hi, which day is it?", "Monday")),
+        judgement(judged((*said("Lost?"), JudgedMessage("tool", "x", tool_call_id="gone")), "Yes")),
+        judgement(judged("Broken?", "", calls=(ToolCall("c", "f", "{"),))),
+        comparison(calling, judged(path, "Sunny"), "left"),
+    ]
+    formats = ("trl", "openai", "sharegpt", "jsonl", "csv")
+    options = replace(SALT, formats=formats, mask=lambda texts: [t.replace("ada@", "[NAME]@") for t in texts])
+    found = written(tmp_path, records, options)
+    assert (found.rows["sft"], found.rows["sft_tools"], found.left_out["bad_call"]) == (
+        {"train": 1},
+        {"train": 2},
+        2,
+    )
+    row = lines(tmp_path, "sft_tools")[0]
+    function = {"name": "weather", "arguments": {"city": "Ulm"}}
+    called = {"id": "call_1", "type": "function", "function": function}
+    assert row["prompt"] == [
+        user("Weather?"),
+        {**model("I look."), "tool_calls": [called]},
+        {"role": "tool", "content": '{"sun": true}', "name": "weather", "tool_call_id": "call_1"},
+    ]
+    assert (row["completion"], row["tools"]) == ([model("Sunny")], "[]")
+    better, voted = lines(tmp_path, "dpo_tools")
+    masked = {
+        "id": "b",
+        "type": "function",
+        "function": {"name": "forecast", "arguments": {"of": "[NAME]@example.com"}},
+    }
+    assert better["rejected"] == voted["chosen"] == [{**model(""), "tool_calls": [masked]}]
+    definition = {"name": "weather", "description": "", "parameters": {"type": "object"}}
+    assert json.loads(better["tools"]) == [{"type": "function", "function": definition}]
     assert "tool" not in (tmp_path / "export/sft/train.jsonl").read_text()
-    assert len(lines(tmp_path, "openai")) == 1
-    assert "neither the calls" in (tmp_path / "export/README.md").read_text()
+    openai = json.loads((tmp_path / "export/openai/preference_tools-train.jsonl").read_text().splitlines()[0])
+    assert openai["input"]["messages"][1]["tool_calls"][0]["function"]["arguments"] == '{"city": "Ulm"}'
+    assert (set(openai["input"]["messages"][2]), len(openai["input"]["tools"])) == (
+        {"role", "content", "tool_call_id"},
+        1,
+    )
+    assert len((tmp_path / "export/judgements_tools.jsonl").read_text().splitlines()) == 3
 
 
 def test_other_formats_have_their_shapes(tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
+from backends.types import ToolCall
 from tests.backends.tiny_models import make_folder
-from tests.feedback.made_up import judged, judgement, said
+from tests.feedback.made_up import TOOLS, asked_tools, judged, judgement
 from tests.feedback.test_datasets import SALT, Record, planted, written
 from tests.feedback.test_splits import crowd
 from webchat.feedback.datasets import FORMATS
 from webchat.feedback.extras import ExtraMissing
-from webchat.store.judgement_records import JudgedMessage
 
 datasets = pytest.importorskip("datasets")
 
@@ -28,8 +28,23 @@ def load(path: Path, *args: Any, cache: Path, **options: Any) -> Any:
 
 
 def with_tools(person: str) -> Record:
-    path = (*said("How warm is it in Ulm? 🌡️", "I look."), JudgedMessage("tool", '{"celsius": 7}'))
+    path = asked_tools("How warm is it in Ulm? 🌡️", '{"celsius": 7}')
     return judgement(judged(path, "Seven degrees"), person=person)
+
+
+def test_a_first_tool_call_after_ten_megabytes_is_loaded(tmp_path: Path) -> None:
+    plain = [
+        judgement(judged(f"{at} " + "x" * 2**21, "no", options=TOOLS), person=f"p{at}") for at in range(8)
+    ]
+    calls = (ToolCall("a", "weather", '{"city": {"name": "Ulm"}}'),)
+    calling = judgement(judged("And here?", "", calls=calls, options=TOOLS), -1, better="No.", person="last")
+    found = written(tmp_path, [*plain, calling], replace(SALT, formats=("trl", "parquet")))
+    assert sum(found.rows["kto_tools"].values()) == 9
+    for config, split in (("kto_tools", "completion"), ("dpo_tools", "rejected")):
+        rows = load(tmp_path / "export", config, cache=tmp_path / "cache")
+        last = [row for part in rows.values() for row in part if row["prompt"][-1]["content"] == "And here?"]
+        (call,) = last[0][split][0]["tool_calls"]
+        assert call["function"]["arguments"] == {"city": {"name": "Ulm"}}
 
 
 def test_every_format_is_loaded(tmp_path: Path) -> None:
@@ -39,7 +54,7 @@ def test_every_format_is_loaded(tmp_path: Path) -> None:
     for config, rows in found.rows.items():
         loaded = load(folder, config, cache=tmp_path / "cache")
         assert {name: len(split) for name, split in loaded.items()} == rows
-        columns = {"prompt", "completion", "chosen", "rejected", "label", "messages", "webchat"}
+        columns = {"prompt", "completion", "chosen", "rejected", "label", "messages", "webchat", "tools"}
         assert set(loaded["train"].column_names) <= columns
     sft = load(folder, "sft", cache=tmp_path / "cache")["train"]
     assert "雨がふる? 下雨了 ☔" in [row["completion"][0]["content"] for row in sft]
@@ -47,7 +62,8 @@ def test_every_format_is_loaded(tmp_path: Path) -> None:
     parquet = load(folder / "sft", data_files="train.parquet", split="train", cache=tmp_path / "cache2")
     assert parquet.to_list() == sft.to_list()
     for kind, file, count in (
-        ("json", "judgements.jsonl", found.records),
+        ("json", "judgements.jsonl", found.records - 2),
+        ("json", "judgements_tools.jsonl", 2),
         ("csv", "judgements.csv", found.records),
         ("json", "openai/preference-train.jsonl", found.rows["dpo"]["train"]),
         ("json", "sharegpt/train.jsonl", found.rows["sft"]["train"]),

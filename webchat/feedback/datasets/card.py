@@ -13,6 +13,7 @@ from webchat.feedback.datasets.options import LARGEST, ExportOptions, NoteKey
 from webchat.feedback.datasets.rows import LEFT_OUT
 from webchat.feedback.results.agreement import Agreement
 
+_FOLD = re.compile(r"_fold\d+$")
 _MOST_NAMED = 30
 _NO_LANGUAGE = "other"
 _TRAINERS = {"sft": "sft", "dpo": "dpo", "kto": "kto", "reward": "reward", "messages": "sft"}
@@ -29,12 +30,14 @@ _ABOUT = {
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the card tells. files: of each config by split. groups: how many; largest: its share."""
+    """What the card tells. files: of each config by split. features: columns of configs with tools, for
+    `datasets`. groups: how many; largest: its share."""
 
     options: ExportOptions
     counts: Counts
     rows: Mapping[str, Mapping[str, int]]
     files: Mapping[str, Mapping[str, Sequence[str]]]
+    features: Mapping[str, Sequence[Mapping[str, Any]]]
     people: int
     conversations: int
     texts: int
@@ -72,6 +75,13 @@ def _yaml(facts: Facts) -> str:
             }
             for config, splits in facts.files.items()
         ]
+    typed = [
+        {"config_name": config, "features": facts.features[kind]}
+        for config in facts.files
+        if (kind := _FOLD.sub("", config)) in facts.features
+    ]
+    if typed:
+        found["dataset_info"] = typed
     return str(yaml.safe_dump(found, allow_unicode=True, sort_keys=False))
 
 
@@ -128,8 +138,8 @@ def _configs(facts: Facts) -> Iterator[str]:
     if any(config.endswith("_tools") for config in facts.rows):
         yield ""
         yield (
-            "Rows of the configs that end in `_tools` have what the tools answered, but neither the calls nor"
-            " the definitions of the tools, which are not stored: do not train the calling of tools on them."
+            "Rows of the configs that end in `_tools` have the tool calls and their results, and in the"
+            " column `tools` the definitions that the model was asked with, as JSON; `[]` where it had none."
         )
     yield ""
     commands = [line for config in facts.files for line in _command(facts, config)]
@@ -144,7 +154,7 @@ def _configs(facts: Facts) -> Iterator[str]:
 
 
 def _command(facts: Facts, config: str) -> Iterator[str]:
-    trainer = _TRAINERS.get(config)
+    trainer = _TRAINERS.get(config.removesuffix("_tools"))
     if trainer is not None:
         length = max_length(facts.counts.longest[config])
         yield (

@@ -32,6 +32,7 @@ class Files:
         self._groups = groups
         self._places = places
         self._keys = keys
+        self.features: dict[str, list[dict[str, Any]]] = {}
 
     @staticmethod
     def names(folds: int) -> dict[str, str]:
@@ -50,16 +51,19 @@ class Files:
             for stored in rows:
                 counts.measure(config, stored.tokens)
                 name = names[self._place(stored.node)]
-                lines.add(name, {**stored.body, "webchat": self._about(stored, name)})
+                line = {**stored.body, "webchat": self._about(stored, name)}
+                if config.endswith("_tools") and config not in self.features:
+                    self.features[config] = _features(line)
+                lines.add(name, line)
         return {name: lines.counts[name] for name in names.values() if name in lines.counts}
 
     def others(self, formats: Iterable[str], names: Mapping[str, str]) -> None:
-        """The files of formats that are no configs. Conversations with tools have no place in OpenAI's and
-        ShareGPT's."""
+        """The files of formats that are no configs. Conversations with tools have no place in ShareGPT's."""
         for name in formats:
             if name == "openai":
-                self._openai("sft", "sft", openai_sft, names)
-                self._openai("preference", "dpo", openai_preference, names)
+                for tools in ("", "_tools"):
+                    self._openai(f"sft{tools}", f"sft{tools}", openai_sft, names)
+                    self._openai(f"preference{tools}", f"dpo{tools}", openai_preference, names)
             elif name == "sharegpt":
                 with _Lines(self._folder / "sharegpt") as lines:
                     for stored in self._scratch.rows("sft"):
@@ -68,7 +72,8 @@ class Files:
             elif name == "jsonl":
                 with _Lines(self._folder) as lines:
                     for stored, place in self._judgements(names):
-                        lines.add("judgements", {**stored.body, "webchat": self._about(stored, place)})
+                        name = "judgements_tools" if "tools" in stored.body else "judgements"
+                        lines.add(name, {**stored.body, "webchat": self._about(stored, place)})
             elif name == "csv":
                 self._csv(names)
 
@@ -106,6 +111,20 @@ class Files:
             "group": self._keys[self._groups.root(stored.node)].hex()[:16],
             "split": split,
         }
+
+
+def _features(line: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The columns of a file, as `datasets` has them in the README. It guesses from the first 10 MB, in which
+    no message may have a tool call."""
+    return [{"name": name, **_feature(value)} for name, value in line.items()]
+
+
+def _feature(value: Any) -> dict[str, Any]:
+    if isinstance(value, list):
+        return {"list": "json"}
+    if isinstance(value, dict):
+        return {"struct": _features(value)}
+    return {"dtype": {str: "string", bool: "bool", int: "int64"}[type(value)]}
 
 
 class _Lines:

@@ -19,7 +19,9 @@ def to_parquet(folder: Path, written: Mapping[str, Iterable[str]]) -> None:
             for name in names:
                 path = folder / config / f"{name}.jsonl"
                 # Types are said, not guessed: a column of nothing but dates is a column of texts.
-                features = datasets.Features(_features(datasets, next(_rows(path))))
+                features = datasets.Features(
+                    _features(datasets, next(_rows(path)), tools=config.endswith("_tools"))
+                )
                 made = datasets.Dataset.from_generator(
                     _rows, features=features, gen_kwargs={"path": path}, cache_dir=cache
                 )
@@ -32,10 +34,10 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _features(datasets: Any, value: Any) -> Any:
-    """The type of a value, as `datasets` writes it."""
+def _features(datasets: Any, value: Any, *, tools: bool = False) -> Any:
+    """The type of a value, as `datasets` writes it. tools: messages that call tools have more fields."""
     if isinstance(value, dict):
-        return {key: _features(datasets, one) for key, one in value.items()}
+        return {key: _features(datasets, one, tools=tools) for key, one in value.items()}
     if isinstance(value, list):
-        return datasets.List(_features(datasets, value[0]))
+        return datasets.List(datasets.Json() if tools else _features(datasets, value[0]))
     return datasets.Value({str: "string", bool: "bool", int: "int64"}[type(value)])

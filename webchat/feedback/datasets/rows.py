@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from backends.types import ToolCall
 from webchat.feedback.datasets.options import Mask
 from webchat.store.judgement_records import Comparison, Judged, JudgedMessage, Judgement
 
 Config = Literal["sft", "dpo", "kto", "reward", "grpo", "messages", "judgements"]
 
-Turn = dict[str, str]
+Turn = dict[str, Any]
+"""A message as trainers read it: `role` and `content`; with `tool_calls` where the assistant called tools,
+and with the `name` of the tool in a result."""
 
 LEFT_OUT: Mapping[str, str] = {
     "not_accepted": "judgements that were not accepted in the review, and rejected votes",
@@ -29,6 +32,7 @@ LEFT_OUT: Mapping[str, str] = {
     "no_question": "the last message before the reply is not a person's or a tool's",
     "unfinished": "the reply was stopped or cut off, so it is neither a good nor a bad example",
     "empty": "the reply is empty",
+    "bad_call": "a tool call whose arguments are not a JSON object, or a result without its call",
     "no_thumb": "no thumb and no better answer",
     "no_vote": "comparisons without a vote",
     "tie": "ties: no reply is better",
@@ -61,18 +65,23 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What may be in rows of a judgement, cleaned. answers: to the link's questions about the reply, by the
-    question's text, as JSON; empty for none."""
+    """What may be in rows of a judgement, cleaned. replies: one message each. answers: to the link's
+    questions about the reply, by the question's text, as JSON; empty for none. tools: the definitions that
+    the model was asked with, as JSON."""
 
     prompt: tuple[Turn, ...]
-    replies: tuple[str, ...]
+    replies: tuple[Turn, ...]
     better: str
     comment: str
     answers: str = ""
+    tools: str = "[]"
 
     @property
-    def tools(self) -> bool:
-        return any(turn["role"] == "tool" for turn in self.prompt)
+    def with_tools(self) -> bool:
+        """Whether trainers need to know of tools."""
+        return self.tools != "[]" or any(
+            turn["role"] == "tool" or "tool_calls" in turn for turn in (*self.prompt, *self.replies)
+        )
 
 
 def refused(one: Judgement | Comparison) -> str:
@@ -89,7 +98,29 @@ def refused(one: Judgement | Comparison) -> str:
             return "continues"
         if not judged.prompt or judged.prompt[-1].role not in ("user", "tool"):
             return "no_question"
+        if not _calls_fit(judged):
+            return "bad_call"
     return ""
+
+
+def _calls_fit(judged: Judged) -> bool:
+    """Whether trainers can be told of all tool calls: their arguments are objects, and a result has its
+    call."""
+    path = _sent(judged)
+    called: set[str] = set()
+    for message in path:
+        called |= {call.id for call in message.tool_calls}
+        if message.role == "tool" and message.tool_call_id not in called:
+            return False
+    every = [*(call for message in path for call in message.tool_calls), *judged.calls]
+    return all(isinstance(_arguments(call), dict) for call in every)
+
+
+def _arguments(call: ToolCall) -> Any:
+    try:
+        return json.loads(call.arguments or "{}")
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_vote(one: Judgement | Comparison) -> bool:
@@ -111,19 +142,64 @@ def cleaned(one: Judgement | Comparison, *, reasoning: bool, mask: Mask | None) 
         ]
     answers = one.answers if isinstance(one, Judgement) else ()
     texts += [better, one.comment, *(str(answer.value) for answer in answers)]
+    every = [message.tool_calls for message in path] + [side.calls for side in judged]
+    arguments = [_arguments(call) for calls in every for call in calls]
+    known = len(texts)
+    texts += _strings(arguments)
     if mask is not None:
         texts = list(mask(texts))
-    prompt = tuple(
-        {"role": message.role, "content": text} for message, text in zip(path, texts, strict=False)
-    )
+    filled = iter(_with_strings(arguments, iter(texts[known:])))
+    roles = [message.role for message in path] + ["assistant"] * len(judged)
+    turns = [
+        _turn(role, text, [(call, next(filled)) for call in calls])
+        for role, text, calls in zip(roles, texts, every, strict=False)
+    ]
+    names = {call.id: call.name for calls in every for call in calls}
+    for message, turn in zip(path, turns, strict=False):
+        if message.tool_call_id is not None:
+            turn |= {"name": names[message.tool_call_id], "tool_call_id": message.tool_call_id}
+    prompt = tuple(turns[: len(path)])
     end = len(path) + len(judged)
     values = [
         answer.value if isinstance(answer.value, int) else text
-        for answer, text in zip(answers, texts[end + 2 :], strict=True)
+        for answer, text in zip(answers, texts[end + 2 : known], strict=True)
     ]
     said = {answer.question.text: value for answer, value in zip(answers, values, strict=True)}
     told = json.dumps(said, ensure_ascii=False) if said else ""
-    return Texts(prompt, tuple(texts[len(path) : end]), texts[end], texts[end + 1], told)
+    tools = json.dumps([_defined(tool) for tool in judged[0].options.get("tools", ())], ensure_ascii=False)
+    return Texts(prompt, tuple(turns[len(path) :]), texts[end], texts[end + 1], told, tools)
+
+
+def _turn(role: str, text: str, calls: Sequence[tuple[ToolCall, Any]]) -> Turn:
+    turn: Turn = {"role": role, "content": text}
+    if calls:
+        turn["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+            for call, arguments in calls
+        ]
+    return turn
+
+
+def _defined(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition of a tool, in the form of OpenAI's API."""
+    return {"type": "function", "function": {name: one for name, one in tool.items() if one is not None}}
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """The texts in a JSON value, in order."""
+    if isinstance(value, str):
+        yield value
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _strings(one)
+
+
+def _with_strings(value: Any, texts: Iterator[str]) -> Any:
+    """The value with others in the place of its texts."""
+    if isinstance(value, str):
+        return next(texts)
+    if isinstance(value, dict):
+        return {name: _with_strings(one, texts) for name, one in value.items()}
+    return [_with_strings(one, texts) for one in value] if isinstance(value, list) else value
 
 
 def sides(one: Judgement | Comparison) -> tuple[Judged, ...]:
@@ -171,9 +247,9 @@ class Rows:
         reply, better = self._texts.replies[0], self._texts.better
         usable = self._usable(0)
         if better.strip():
-            yield from self._completion(better, one.message_id)
-            if usable and reply.strip() != better.strip():
-                yield from self._pair(better, reply, "better")
+            yield from self._completion(_said(better), one.message_id)
+            if usable and _differ(reply, _said(better)):
+                yield from self._pair(_said(better), reply, "better")
         elif one.rating == 1 and usable:
             yield from self._completion(reply, one.message_id)
         if not one.rating:
@@ -181,17 +257,17 @@ class Rows:
                 self.left_out.append("no_thumb")
             return
         if not usable:
-            self.left_out.append("empty" if not reply.strip() else "unfinished")
+            self.left_out.append("unfinished" if _says(reply) else "empty")
             return
         yield self._labelled(reply, one.rating > 0, f"{one.owner_id} {one.conversation_id} {self._seen}")
 
     def _of_comparison(self, one: Comparison) -> Iterator[Row]:
         better = self._texts.better
         if better.strip():
-            yield from self._completion(better, one.asked_id)
+            yield from self._completion(_said(better), one.asked_id)
             for at, reply in enumerate(self._texts.replies):
-                if self._usable(at) and reply.strip() != better.strip():
-                    yield from self._pair(better, reply, "better")
+                if self._usable(at) and _differ(reply, _said(better)):
+                    yield from self._pair(_said(better), reply, "better")
         for at, side in enumerate((one.left, one.right)):
             if side.good is not None and self._usable(at):
                 yield self._labelled(self._texts.replies[at], side.good)
@@ -203,47 +279,64 @@ class Rows:
         left, right = self._sides
         if not (self._usable(0) and self._usable(1)):
             self.left_out.append("unfinished")
-        elif [(turn.role, turn.text) for turn in _sent(left)] != [
-            (turn.role, turn.text) for turn in _sent(right)
-        ]:
+        elif _read(left) != _read(right):
             self.left_out.append("other_prompt")
-        elif self._texts.replies[0].strip() == self._texts.replies[1].strip():
+        elif not _differ(*self._texts.replies):
             self.left_out.append("same_text")
         else:
             replies = self._texts.replies
             yield from self._pair(replies[chosen], replies[1 - chosen], "vote")
 
     def _usable(self, at: int) -> bool:
-        return self._sides[at].whole and bool(self._texts.replies[at].strip())
+        return self._sides[at].whole and _says(self._texts.replies[at])
 
-    def _labelled(self, reply: str, good: bool, versions: str = "") -> Row:
+    def _labelled(self, reply: Turn, good: bool, versions: str = "") -> Row:
         """What was found good or bad by itself. The two sides of a vote are a pair already."""
-        body = {"prompt": self._prompt, "completion": [_said(reply)], "label": good}
+        body = {"prompt": self._prompt, "completion": [reply], "label": good}
         return self._row("kto", body, label=good, prompt=self._seen, versions=versions)
 
-    def _completion(self, text: str, reply_id: str) -> Iterator[Row]:
-        body = {"prompt": self._prompt, "completion": [_said(text)]}
-        key = f"{reply_id} {text}"
+    def _completion(self, reply: Turn, reply_id: str) -> Iterator[Row]:
+        body = {"prompt": self._prompt, "completion": [reply]}
+        key = f"{reply_id} {json.dumps(reply, ensure_ascii=False)}"
         yield self._row("sft", body, key=key)
-        yield self._row("messages", {"messages": [*self._prompt, _said(text)]}, key=key)
+        yield self._row("messages", {"messages": [*self._prompt, reply]}, key=key)
 
-    def _pair(self, chosen: str, rejected: str, source: str) -> Iterator[Row]:
-        yield from pair(self._prompt, [_said(chosen)], [_said(rejected)], {**self._about, "source": source})
+    def _pair(self, chosen: Turn, rejected: Turn, source: str) -> Iterator[Row]:
+        about = {**self._about, "source": source}
+        yield from pair(self._prompt, [chosen], [rejected], about, self._tools)
+
+    @property
+    def _tools(self) -> str | None:
+        return self._texts.tools if self._texts.with_tools else None
 
     def _row(self, config: Config, body: Mapping[str, Any], **more: Any) -> Row:
-        return Row(config, body, self._about, self._texts.tools, text=_text(body), **more)
+        return _made(config, body, self._about, self._tools, **more)
 
 
 def pair(
-    prompt: list[Turn], chosen: list[Turn], rejected: list[Turn], about: Mapping[str, Any]
+    prompt: list[Turn],
+    chosen: list[Turn],
+    rejected: list[Turn],
+    about: Mapping[str, Any],
+    tools: str | None = None,
 ) -> Iterator[Row]:
-    """The same preference with an explicit prompt, for DPO, and an implicit one, for reward models."""
-    tools = any(turn["role"] == "tool" for turn in prompt)
-    longer = max(chosen, rejected, key=lambda one: len(one[0]["content"]))
-    text = _text({"prompt": prompt, "completion": longer})
-    yield Row("dpo", {"prompt": prompt, "chosen": chosen, "rejected": rejected}, about, tools, text=text)
+    """The same preference with an explicit prompt, for DPO, and an implicit one, for reward models. tools:
+    the column of that name; `None` for rows that have nothing to do with tools."""
+    text = max(
+        (_text({"prompt": prompt, "completion": one, "tools": tools}) for one in (chosen, rejected)), key=len
+    )
+    body: dict[str, Any] = {"prompt": prompt, "chosen": chosen, "rejected": rejected}
+    yield _made("dpo", body, about, tools, text=text)
     body = {"chosen": [*prompt, *chosen], "rejected": [*prompt, *rejected]}
-    yield Row("reward", body, about, tools, text=text)
+    yield _made("reward", body, about, tools, text=text)
+
+
+def _made(
+    config: Config, body: Mapping[str, Any], about: Mapping[str, Any], tools: str | None, **more: Any
+) -> Row:
+    if tools is not None:
+        body = {**body, "tools": tools}
+    return Row(config, body, about, tools is not None, **{"text": _text(body), **more})
 
 
 def about(one: Judgement | Comparison, person: str, conversation: str) -> dict[str, Any]:
@@ -274,11 +367,13 @@ def about(one: Judgement | Comparison, person: str, conversation: str) -> dict[s
 
 def _flat(one: Judgement | Comparison, texts: Texts) -> dict[str, Any]:
     """A row of the file of all judgements."""
-    both = [*texts.replies, ""]
+    both = [*texts.replies, _said("")]
+    called = [json.dumps(reply.get("tool_calls", []), ensure_ascii=False) for reply in both]
     return {
+        **({"calls": called[0], "other_calls": called[1]} if texts.with_tools else {}),
         "prompt": list(texts.prompt),
-        "reply": both[0],
-        "other_reply": both[1],
+        "reply": both[0]["content"],
+        "other_reply": both[1]["content"],
         "better": texts.better,
         "rating": one.rating if isinstance(one, Judgement) else 0,
         "preferred": (one.preferred or "") if isinstance(one, Comparison) else "",
@@ -297,6 +392,24 @@ def _said(text: str) -> Turn:
     return {"role": "assistant", "content": text}
 
 
+def _says(reply: Turn) -> bool:
+    return bool(reply["content"].strip() or reply.get("tool_calls"))
+
+
+def _differ(one: Turn, other: Turn) -> bool:
+    """Whether two replies say or call something else."""
+    return _compared(one) != _compared(other)
+
+
+def _compared(reply: Turn) -> tuple[str, Sequence[Mapping[str, Any]]]:
+    return reply["content"].strip(), [call["function"] for call in reply.get("tool_calls", ())]
+
+
+def _read(judged: Judged) -> list[tuple[str, str, Sequence[ToolCall]]]:
+    """What the model was sent, to compare."""
+    return [(message.role, message.text, message.tool_calls) for message in _sent(judged)]
+
+
 def _plain(found: Mapping[str, Any], key: str) -> str:
     value = found.get(key)
     return "" if value is None else str(value)
@@ -309,4 +422,5 @@ def _time(moment: datetime) -> str:
 
 def _text(body: Mapping[str, Any]) -> str:
     turns = [turn for value in body.values() if isinstance(value, list) for turn in value]
-    return "\n".join(turn["content"] for turn in turns)
+    called = [json.dumps(turn["tool_calls"], ensure_ascii=False) for turn in turns if "tool_calls" in turn]
+    return "\n".join([*(turn["content"] for turn in turns), *called, body.get("tools") or ""]).rstrip("\n")

@@ -104,7 +104,8 @@ class Scratch:
                     continue
                 about = {**chosen.about, "source": "version", "other_model": rejected.about["model"]}
                 texts = chosen.body["prompt"], chosen.body["completion"], rejected.body["completion"]
-                for row in pair(*texts, about):
+                tools = chosen.body.get("tools") or rejected.body.get("tools")
+                for row in pair(*texts, about, tools):
                     self.add(row, node, tokens(row.text))
 
     def configs(self) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _FROM = {"user": "human", "assistant": "gpt", "system": "system"}
@@ -21,17 +21,42 @@ Body = Mapping[str, Any]
 def openai_sft(body: Body) -> dict[str, Any]:
     """A line of OpenAI's supervised fine-tuning. Only the last reply is trained on: `weight` is 0 for the
     earlier ones, which nobody accepted."""
-    earlier = [{**turn, "weight": 0} if turn["role"] == "assistant" else turn for turn in body["prompt"]]
-    return {"messages": [*earlier, *body["completion"]]}
+    earlier = [
+        {**turn, "weight": 0} if turn["role"] == "assistant" else turn for turn in _messages(body["prompt"])
+    ]
+    return {"messages": [*earlier, *_messages(body["completion"])], **_tools(body)}
 
 
 def openai_preference(body: Body) -> dict[str, Any]:
     """A line of OpenAI's direct preference optimization."""
     return {
-        "input": {"messages": body["prompt"]},
-        "preferred_output": body["chosen"],
-        "non_preferred_output": body["rejected"],
+        "input": {"messages": _messages(body["prompt"]), **_tools(body)},
+        "preferred_output": _messages(body["chosen"]),
+        "non_preferred_output": _messages(body["rejected"]),
     }
+
+
+def _messages(turns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """As OpenAI has them: arguments are texts, and results have no names."""
+    return [
+        {
+            name: [_called(call) for call in value] if name == "tool_calls" else value
+            for name, value in turn.items()
+            if name != "name"
+        }
+        for turn in turns
+    ]
+
+
+def _called(call: Mapping[str, Any]) -> dict[str, Any]:
+    function = call["function"]
+    arguments = json.dumps(function["arguments"], ensure_ascii=False)
+    return {**call, "function": {**function, "arguments": arguments}}
+
+
+def _tools(body: Body) -> dict[str, Any]:
+    tools = json.loads(body.get("tools", "[]"))
+    return {"tools": tools} if tools else {}
 
 
 def sharegpt(body: Body) -> dict[str, Any]:

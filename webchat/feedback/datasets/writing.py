@@ -193,6 +193,7 @@ class _Export:
             counts=self._counts,
             rows=rows,
             files=dict(_configs(rows, options.folds, extension)),
+            features=files.features,
             people=self._groups.people,
             conversations=self._groups.conversations,
             texts=self._groups.texts,
