@@ -297,7 +297,7 @@ def test_conversations_with_tools_have_files_of_their_own(tmp_path: Path) -> Non
     path = asked_tools("Weather?", '{"sun": true}')
     forecast = ToolCall("b", "forecast", '{"of": "ada@example.com"}')
     calling = judged(path, "", calls=(forecast,), options=TOOLS, message_id="calling")
-    records = [
+    records: list[Record] = [
         judgement(judged(path, "Sunny")),
         judgement(calling, -1, better="Rain", conversation="c"),
         judgement(judged("Hi, which day is it?", "Monday")),
@@ -305,8 +305,9 @@ def test_conversations_with_tools_have_files_of_their_own(tmp_path: Path) -> Non
         judgement(judged("Broken?", "", calls=(ToolCall("c", "f", "{"),))),
         comparison(calling, judged(path, "Sunny"), "left"),
     ]
-    formats = ("trl", "openai", "sharegpt", "jsonl", "csv")
-    options = replace(SALT, formats=formats, mask=lambda texts: [t.replace("ada@", "[NAME]@") for t in texts])
+    options = replace(
+        SALT, formats=FORMATS[:-1], mask=lambda texts: [t.replace("ada@", "[NAME]@") for t in texts]
+    )
     found = written(tmp_path, records, options)
     assert (found.rows["sft"], found.rows["sft_tools"], found.left_out["bad_call"]) == (
         {"train": 1},
