@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -289,12 +290,17 @@ async def test_a_follower_that_reads_nothing_keeps_nothing_of_ended_turns(bench:
     async with bench(EchoBackend(script=["x" * (FAR_BEHIND + 1)])) as at:
         begun = await at.ask(text="x")
         unread = at.turns.watch(at.owner, {begun.reply.id: 0})
+        alone: Any = at.turns.follow(at.owner, begun.reply.id, returns=True)
+        seen = [await anext(alone)]
         late = Follower()
         late.follow(at.turns._turns[begun.reply.id].face)
         turn = at.turns._turns[begun.reply.id].face
         reply = await at.end(begun)
         assert [reader._turn for reader in turn.readers] == [turn]
         assert await unread.batch() == []
+        assert turn not in alone.ag_frame.f_locals.values()
+        seen += [event async for event in alone]
+        assert {type(event) for event in seen} == {Status}
         back = at.turns.watch(at.owner, {begun.reply.id: 0})
         ends = [event for _, event in await back.batch() if isinstance(event, Done)]
         assert [done.message.text for done in ends] == [reply.text]

@@ -109,7 +109,7 @@ class TurnRoutes:
         it comes back to the same address)."""
         party = self._parties.of(request, reader)
         self._streams.check(party)
-        events = self._turns.follow(reader.id, id, _last_event(request, start))
+        events = self._turns.follow(reader.id, id, _last_event(request, start), returns=True)
         # Whoever may not see the message learns so by the status, before any event.
         first = await anext(events)
         return self._streams.open(party, one_reply(id, first, events, reader))

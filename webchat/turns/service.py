@@ -254,8 +254,11 @@ class Turns:
             except StoreError as error:
                 log.warning("a call's messages will be deleted at the next start: %s", error)
 
-    async def follow(self, owner: str, message_id: str, after_seq: int = 0) -> AsyncGenerator[TurnEvent]:
-        """The events of a reply after `after_seq`; only `Done` for one that has ended.
+    async def follow(
+        self, owner: str, message_id: str, after_seq: int = 0, *, returns: bool = False
+    ) -> AsyncGenerator[TurnEvent]:
+        """The events of a reply after `after_seq`; only `Done` for one that has ended. returns: as of
+        `Follower`.
 
         The first event comes at once. Raises `NotFound` before it for what the owner may not see.
         """
@@ -263,8 +266,9 @@ class Turns:
         if isinstance(found, Message):
             yield Done(found)
             return
-        follower = Follower()
+        follower = Follower(returns=returns)
         follower.follow(found.face, after_seq)
+        del found  # a reader that does not read keeps nothing of it
         try:
             while batch := await follower.batch():
                 for _, event in batch:
