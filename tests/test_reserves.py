@@ -1,4 +1,5 @@
-"""The disk's reserve: told from its free space; on a real small disk, new turns stop and running ones end."""
+"""The reserves of disk and memory: told from what is free; on a real small disk, new turns stop and running
+ones end."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from tests.app_process import free_port
 from tests.clean_environment import ROOT
 from tests.scripted_endpoint import ScriptedEndpoint
 from tests.served import served
-from webchat.disk import Reserve
+from webchat import reserves
+from webchat.reserves import MEMORY_BYTES, DiskReserve, MemoryReserve
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -36,11 +38,22 @@ def test_a_reserve_is_used_up_when_less_is_free(
 ) -> None:
     usage = Usage(total * 1_000_000, 0, free * 1_000_000)
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
-    assert Reserve(tmp_path, mb).used_up() is used_up
+    assert DiskReserve(tmp_path, mb).used_up() is used_up
 
 
 def test_a_disk_that_says_nothing_is_not_full(tmp_path: Path) -> None:
-    assert not Reserve(tmp_path / "gone", 100).used_up()
+    assert not DiskReserve(tmp_path / "gone", 100).used_up()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what is available")
+@pytest.mark.parametrize(
+    ("available", "used_up"), [(MEMORY_BYTES - 1, True), (MEMORY_BYTES, False), (None, False)]
+)
+def test_memory_is_used_up_when_less_is_available(
+    available: int | None, used_up: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reserves, "available_memory", lambda: available)
+    assert MemoryReserve().used_up() is used_up
 
 
 @pytest.fixture
@@ -57,7 +70,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 async def test_a_full_disk_refuses_new_messages_and_loses_no_running_one(small_disk: Path) -> None:
-    """`python -m pytest -m slow tests/test_disk.py`"""
+    """`python -m pytest -m slow tests/test_reserves.py`"""
     port = free_port()
     async with ScriptedEndpoint() as endpoint:
         env = {

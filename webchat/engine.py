@@ -22,7 +22,6 @@ from webchat import __version__
 from webchat.api.templates.model_templates import given
 from webchat.auth import load_or_make_secret
 from webchat.data_folder import MASKING_SECRET, SECRET
-from webchat.disk import Reserve
 from webchat.functions import with_functions
 from webchat.models import (
     KnownServers,
@@ -41,9 +40,11 @@ from webchat.monitoring.tracing import Tracing, TracingMissing
 from webchat.monitoring.turn_log import log_turn
 from webchat.privacy import Encrypted, Keep, Masking, Unkept
 from webchat.prompts import PlainRenderer
+from webchat.reserves import DiskReserve, MemoryReserve
 from webchat.settings import BadSettings, Settings, variable
 from webchat.store import DatabaseBusy, Store
 from webchat.turns import Review, Turns
+from webchat.turns.errors import DiskFull, MemoryFull, TurnError
 from webchat.turns.gates.guards import AskModels, asked_models, check_guards, hiding
 from webchat.turns.gates.masked import MaskedGates
 from webchat.turns.measured import Measured, Report
@@ -183,7 +184,7 @@ def _turns(
         inspect=settings.inspect,
         compare_wait=settings.compare_wait,
         routing=_routing(settings),
-        disk_full=_reserve(settings),
+        full=_reserves(settings),
         report=report,
         about=about,
     )
@@ -200,13 +201,20 @@ def _routing(settings: Settings) -> Callable[[str], str]:
     return lambda id: hmac.new(key, id.encode(), "sha256").hexdigest()[:32]
 
 
-def _reserve(settings: Settings) -> Callable[[], bool]:
-    """Whether the disk with the database has only the space left that running turns need. A database server
-    has a disk of its own."""
+def _reserves(settings: Settings) -> Callable[[], TurnError | None]:
+    """Whether memory, or the disk with the database, have only the space left that running turns need. A
+    database server has a disk of its own."""
     scheme, _, path = settings.store_url.partition(":///")
-    if not scheme.startswith("sqlite"):
-        return lambda: False
-    return Reserve(Path(path.partition("?")[0]).absolute().parent, settings.disk_reserve).used_up
+    folder = Path(path.partition("?")[0]).absolute().parent
+    memory = MemoryReserve()
+    disk = DiskReserve(folder, settings.disk_reserve if scheme.startswith("sqlite") else 0)
+
+    def full() -> TurnError | None:
+        if disk.used_up():
+            return DiskFull()
+        return MemoryFull() if memory.used_up() else None
+
+    return full
 
 
 def _servers(store: Store, specs: Sequence[ModelSpec]) -> KnownServers:

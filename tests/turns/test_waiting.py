@@ -15,7 +15,7 @@ from tests.turns.conftest import Bench, MakeBench, until
 from tests.turns.held import Held
 from webchat.store.records import BegunTurn
 from webchat.turns import Ask, Done, ServerBusy, Status, TooManyTurns, TurnEvent
-from webchat.turns.errors import DiskFull
+from webchat.turns.errors import DiskFull, MemoryFull, TurnError
 from webchat.turns.titles.making import INSTRUCTION
 
 
@@ -160,12 +160,15 @@ async def test_turns_in_line_count_for_the_limits(bench: MakeBench) -> None:
         assert (await at.ask(text="4")).created
 
 
-async def test_on_a_full_disk_new_turns_stop_and_running_ones_end(bench: MakeBench) -> None:
+@pytest.mark.parametrize("refusal", [DiskFull, MemoryFull])
+async def test_on_a_full_machine_new_turns_stop_and_running_ones_end(
+    bench: MakeBench, refusal: type[TurnError]
+) -> None:
     backend, full = Held(), False
-    async with bench(backend, disk_full=lambda: full) as at:
+    async with bench(backend, full=lambda: refusal() if full else None) as at:
         begun = await at.ask(text="1", client_key="first")
         full = True
-        with pytest.raises(DiskFull):
+        with pytest.raises(refusal):
             await at.ask(text="2")
         assert not (await at.ask(text="1", client_key="first")).created  # asked again, it is the same one
         backend.go["1"].set()

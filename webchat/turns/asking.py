@@ -38,7 +38,6 @@ from webchat.turns.ask import Against, Ask, Called
 from webchat.turns.comparing.pairing import candidates, next_pair
 from webchat.turns.errors import (
     BadAsk,
-    DiskFull,
     KeyTaken,
     NotAccepting,
     NothingToCompare,
@@ -47,6 +46,7 @@ from webchat.turns.errors import (
     TooManyTurns,
     TooManyTurnsOfLink,
     TooManyTurnsOfNetwork,
+    TurnError,
 )
 from webchat.turns.gates.review import Review
 from webchat.turns.journal import RETRY_SECONDS
@@ -68,8 +68,8 @@ class Asking:
     """Accepts requests, one at a time per client key.
 
     turns: those in memory, by the ids of their replies. began: called with each turn that is to run, and
-    with both sides of a comparison. most: limits for running and waiting turns. disk_full: whether
-    there is only space left for those that run.
+    with both sides of a comparison. most: limits for running and waiting turns. full: why there
+    is only space left for those that run.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Asking:
         began: Callable[..., None],
         *,
         most: Most,
-        disk_full: Callable[[], bool],
+        full: Callable[[], TurnError | None],
     ) -> None:
         self._store = store
         self._models = models
@@ -89,7 +89,7 @@ class Asking:
         self._turns = turns
         self._began = began
         self._most = most
-        self._disk_full = disk_full
+        self._full = full
         self._random = SystemRandom()
         self._first: dict[tuple[str, str], tuple[str, asyncio.Task[BegunTurn]]] = {}
         self._beginning: list[Party] = []
@@ -125,8 +125,8 @@ class Asking:
             known = await self._store.call(self._store.turn_by_key, party.owner, ask.client_key)
             if known is not None:
                 return await self._run(party, ask.client_key, _same(known, known.asked, ask))
-            if self._disk_full():
-                raise DiskFull
+            if (refusal := self._full()) is not None:
+                raise refusal
             with self._room(party), self._room(party) if ask.against else nullcontext():
                 return await self._taken(party, ask)
         except asyncio.CancelledError:

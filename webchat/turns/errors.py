@@ -8,6 +8,7 @@ TurnError
 │   └── TooManyTurnsOfNetwork  by those of one network
 ├── ServerBusy         the server has reached its total limit
 ├── DiskFull           the server's disk has little space left
+├── MemoryFull         the server has little memory left
 ├── BadAsk             the request contradicts itself or the conversation
 │   ├── EmptyMessage   no text in it
 │   ├── MessageTooLong more than `limit` characters
@@ -94,6 +95,15 @@ class DiskFull(TurnError):
     status = 507
     message = "The server's disk is almost full, so it takes no new messages."
     cure = "Your message is saved. Contact the administrator, then send it again."
+
+
+class MemoryFull(TurnError):
+    """The server has only the memory left that running replies need."""
+
+    code = "memory_full"
+    status = 503
+    message = "The server's memory is almost full, so it takes no new messages."
+    cure = "Your message is saved. Send it again in a moment."
 
 
 class BadAsk(TurnError):

@@ -58,10 +58,10 @@ class Turns:
     all together may have running and in line, `None` for any number. message_chars: longest message. titles:
     ask models for titles. cuts: leave out the oldest turns of a conversation that is too long for its model,
     instead of refusing it. inspect: keep what each reply's model was sent. compare_wait: seconds for
-    which a side of a comparison waits for the other one. routing: as of `Pipeline`. report: called with each
-    reply that has ended, in numbers; it must be quick. about: what all servers of the
-    database must have in common. Not thread-safe: use it on one event loop, between
-    `open` and `aclose`.
+    which a side of a comparison waits for the other one. routing: as of `Pipeline`. full: why the machine has
+    no room for another reply. report: called with each reply that has ended, in numbers; it must be quick.
+    about: what all servers of the database must have in common. Not thread-safe: use it on one event loop,
+    between `open` and `aclose`.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Turns:
         inspect: bool = True,
         compare_wait: float = 60.0,
         routing: Callable[[str], str] = lambda _: "",
-        disk_full: Callable[[], bool] = lambda: False,
+        full: Callable[[], TurnError | None] = lambda: None,
         report: Report | None = None,
         about: str = "",
     ) -> None:
@@ -118,7 +118,7 @@ class Turns:
             self._turns,
             self._began,
             most=Most(turns_per_owner, turns_per_link, turns_per_network, most_turns),
-            disk_full=disk_full,
+            full=full,
         )
         self.replica = Replica(store, about, lost=self._lost, interrupted=self._interrupted)
         self._elsewhere = Elsewhere(store, self._turns, self._tell_here) if store.shared else None
