@@ -17,6 +17,8 @@ MASKING_SECRET = "masking-secret"
 """The file with the key that encrypts the values of placeholders."""
 SNAPSHOTS = "snapshots.json"
 """What the last snapshot was."""
+LEASE = "lease"
+"""The file with the lease of the last server, on a database that several can serve."""
 _ADDRESS = "address"
 _log = logging.getLogger(__name__)
 
@@ -49,7 +51,15 @@ def _ours(folder: Path) -> Iterator[Path]:
     backups = folder / "backups"
     secrets = [*folder.glob("*-secret")]
     yield from (*secrets, folder / _ADDRESS, backups, *backups.glob("*"))
-    known = {_ADDRESS, SNAPSHOTS, backups.name, "server.log", *(path.name for path in secrets)}
+    known = {
+        _ADDRESS,
+        LEASE,
+        f"{LEASE}.lock",
+        SNAPSHOTS,
+        backups.name,
+        "server.log",
+        *(path.name for path in secrets),
+    }
     names = {path.name for path in folder.iterdir()}
     if names and all(name.startswith("webchat.db") for name in names - known):
         yield folder

@@ -21,7 +21,7 @@ from backends.errors import ModelNotFound
 from webchat import __version__
 from webchat.api.templates.model_templates import given
 from webchat.auth import load_or_make_secret
-from webchat.data_folder import MASKING_SECRET, SECRET
+from webchat.data_folder import LEASE, MASKING_SECRET, SECRET
 from webchat.functions import with_functions
 from webchat.models import (
     KnownServers,
@@ -187,6 +187,7 @@ def _turns(
         full=_reserves(settings),
         report=report,
         about=about,
+        lease_file=settings.data_dir / LEASE,
     )
 
 

@@ -8,23 +8,28 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from backends.base import Backend
+from backends.errors import Unavailable
 from tests.postgres import PostgresServer, postgres
 from tests.store.test_replicas import expire
 from tests.turns.conftest import Bench, MakeBench, until
 from tests.turns.held import Held, Stepped
-from webchat.store import Store
+from webchat.store import LeaseLost, Store
+from webchat.store.database import codec
 from webchat.store.errors import LinkMessagesUsed
 from webchat.store.link_records import LinkTerms
-from webchat.store.records import BegunTurn
+from webchat.store.records import BegunTurn, JournalEntry
 from webchat.store.replicas.signals import Signals
 from webchat.turns import Ask, Delta, Done, Followed, News, Party, Status
 from webchat.turns.ask import Against
-from webchat.turns.replicas import replica
+from webchat.turns.replicas import left, replica
 
 __all__ = ["postgres"]
 
@@ -39,9 +44,9 @@ class Servers:
     make: MakeBench
     stack: AsyncExitStack
 
-    async def start(self, *backends: Backend) -> Bench:
+    async def start(self, *backends: Backend, lease_file: Path | None = None) -> Bench:
         store = self.stack.enter_context(closing(Store.open(self.url)))
-        return await self.stack.enter_async_context(self.make(*backends, store=store))
+        return await self.stack.enter_async_context(self.make(*backends, store=store, lease_file=lease_file))
 
 
 @pytest.fixture
@@ -164,6 +169,80 @@ async def test_a_start_interrupts_only_what_nobody_runs(servers: Servers) -> Non
     assert (await words(one, left))[1].message.state == "interrupted"
     held.go["go"].set()
     assert (await one.end(living)).state == "complete"
+
+
+async def test_a_server_that_starts_again_ends_what_its_killed_process_left_at_once(
+    servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "lease"
+    dead = await servers.start(gone := Held(), lease_file=file)
+    begun = await dead.ask(text="stay")
+    await gone.writes("stay")
+    # Neither beside a process that lives,
+    await servers.start(lease_file=file)
+    assert dead.store.message(dead.owner, begun.reply.id).running
+    ours = dead.turns.replica
+    assert ours._beating is not None
+    assert ours._file is not None
+    ours._beating.cancel()
+    ours._file._lock.release()
+    # nor from a copy of its folder on another machine.
+    with monkeypatch.context() as patch:
+        patch.setattr("socket.gethostname", lambda: "elsewhere")
+        assert left.LeaseFile(file).open() is None
+    again = await servers.start(lease_file=file)
+    assert (await words(again, begun))[1].message.state == "interrupted"
+    with pytest.raises(LeaseLost):
+        dead.store.write_batch([JournalEntry(begun.reply.id, 2, "text", "late")])
+    assert left.LeaseFile(tmp_path / "no folder" / "lease").open() is None
+
+
+async def test_a_model_that_dies_in_mid_reply_is_told_at_every_server(servers: Servers) -> None:
+    held = Held()
+    held.errors["go"] = Unavailable("The endpoint is gone.", cure="Start it.")
+    one, other = await servers.start(held), await servers.start()
+    begun = await one.ask(text="go")
+    theirs = asyncio.create_task(words(other, begun))
+    await until(lambda: other.store.message(other.owner, begun.reply.id).text == "begun ")
+    held.go["go"].set()
+    said, end = await theirs
+    assert "begun ".startswith(said)
+    assert (end.message.state, end.message.text) == ("failed", "begun ")
+    assert end.message.failure is not None
+    assert end.message.failure.cure
+    # It goes on at whichever server, once the endpoint is back.
+    again = await other.ask("continue", message_id=begun.reply.id)
+    assert (await words(one, again))[1].message.state == "complete"
+    assert other.store.orphans() == []
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+async def test_a_clock_that_jumps_ends_no_lease_and_no_reply(
+    servers: Servers, minutes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held()
+    one, other = await servers.start(held), await servers.start()
+    begun = await one.ask(text="go")
+    theirs = asyncio.create_task(words(other, begun))
+    await held.writes("go")
+
+    class Jumped(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + timedelta(minutes=minutes)
+
+    monkeypatch.setattr(codec, "datetime", Jumped)
+    assert other.store.end_lapsed_leases() == 0
+    lease = one.store.renew_lease()
+    assert lease is not None
+    assert not lease.late
+    held.go["go"].set()
+    assert (await theirs)[1].message.text == "begun go"
+    held.go["more"].set()
+    place = {"conversation_id": begun.conversation.id, "parent_id": begun.reply.id}
+    await one.say("more", **place)
+    _, branch = one.store.branch(one.owner, begun.conversation.id)
+    assert [message.text for message in branch] == ["go", "begun go", "more", "begun more"]
 
 
 async def test_a_links_quota_holds_across_servers(servers: Servers) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from backends.errors import BackendError
@@ -32,6 +33,7 @@ from webchat.turns.journal import Journal
 from webchat.turns.measured import Activity, Report
 from webchat.turns.places import Most, Party
 from webchat.turns.replicas.elsewhere import Elsewhere, TurnCopy
+from webchat.turns.replicas.left import LeaseFile
 from webchat.turns.replicas.replica import Replica
 from webchat.turns.titles.making import Titles
 from webchat.turns.turn import EndedBy, RunningTurn
@@ -60,8 +62,8 @@ class Turns:
     instead of refusing it. inspect: keep what each reply's model was sent. compare_wait: seconds for
     which a side of a comparison waits for the other one. routing: as of `Pipeline`. full: why the machine has
     no room for another reply. report: called with each reply that has ended, in numbers; it must be quick.
-    about: what all servers of the database must have in common. Not thread-safe: use it on one event loop,
-    between `open` and `aclose`.
+    about: what all servers of the database must have in common. lease_file: where this one remembers its
+    lease. Not thread-safe: use it on one event loop, between `open` and `aclose`.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Turns:
         full: Callable[[], TurnError | None] = lambda: None,
         report: Report | None = None,
         about: str = "",
+        lease_file: Path | None = None,
     ) -> None:
         self._store = store
         self._models = models
@@ -120,7 +123,8 @@ class Turns:
             most=Most(turns_per_owner, turns_per_link, turns_per_network, most_turns),
             full=full,
         )
-        self.replica = Replica(store, about, lost=self._lost, interrupted=self._interrupted)
+        file = LeaseFile(lease_file) if lease_file is not None and store.shared else None
+        self.replica = Replica(store, about, file=file, lost=self._lost, interrupted=self._interrupted)
         self._elsewhere = Elsewhere(store, self._turns, self._tell_here) if store.shared else None
         self._accepting = self._ending = self._closed = False
 

@@ -143,6 +143,12 @@ class ReplicaVerbs(Database):
         self.replica = None
 
     @_by_itself
+    def end_lease(self, id: str) -> None:
+        """End the lease of a process that has ended."""
+        with self.transaction(write=True) as connection:
+            connection.execute(_RELEASE, {"id": id})
+
+    @_by_itself
     def end_lapsed_leases(self) -> int:
         """End the leases that are over. Returns how many."""
         with self.transaction(write=True) as connection:

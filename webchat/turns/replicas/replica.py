@@ -3,6 +3,7 @@
 Whoever renews its own lease in time also ends those of others that are over, and interrupts what they ran.
 So the turns of a process that died are interrupted within `LEASE_SECONDS` and a beat. One that was only
 paused, or cut off, finds its lease gone when it is back: its turns have ended, and it takes a new lease.
+A server that is started again ends at once the lease that its last process left (see `LeaseFile`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from webchat.store import Store, StoreUnavailable
 from webchat.store.records import Orphan
 from webchat.store.replicas.verbs import LEASE_SECONDS
+from webchat.turns.replicas.left import LeaseFile
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +28,8 @@ BEAT_SECONDS = 4.0
 class Replica:
     """This process among those that serve its database; where there can be no other, it always leads.
 
-    about: what all of them must have in common. lost: called when others have ended the lease. interrupted:
-    called with what others left running.
+    about: what all of them must have in common. file: where its lease is remembered. lost: called when others
+    have ended the lease. interrupted: called with what others left running.
     """
 
     def __init__(
@@ -35,11 +37,13 @@ class Replica:
         store: Store,
         about: str = "",
         *,
+        file: LeaseFile | None = None,
         lost: Callable[[], None],
         interrupted: Callable[[Sequence[Orphan]], None],
     ) -> None:
         self._store = store
         self._about = about
+        self._file = file
         self._lost = lost
         self._interrupted = interrupted
         self._until = 0.0
@@ -64,8 +68,11 @@ class Replica:
         """Take a lease, and interrupt what nobody runs any more. Raises `StoreError`."""
         store = self._store
         if store.shared:
+            left = None if self._file is None else await asyncio.to_thread(self._file.open)
             await self._take()
             await self._renew()
+            if left is not None:
+                await store.call(store.end_lease, left)
             await store.call(store.end_lapsed_leases)
             self._beating = asyncio.create_task(self._beat(), name="lease")
         else:
@@ -85,8 +92,12 @@ class Replica:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._beating = self._ending = None
         self._until = 0.0
+        released = False
         with suppress(StoreUnavailable):
             await self._store.call(self._store.release_lease)
+            released = True
+        if self._file is not None:
+            await asyncio.to_thread(self._file.close, forget=released)
 
     async def lead(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run `work`, which ends when it is cancelled, whenever this process leads, until it ends by itself.
@@ -146,8 +157,10 @@ class Replica:
 
     async def _take(self) -> None:
         begun = time.monotonic()
-        await self._store.call(self._store.take_lease, self._about)
+        lease = await self._store.call(self._store.take_lease, self._about)
         self._until = begun + LEASE_SECONDS
+        if self._file is not None:
+            await asyncio.to_thread(self._file.write, lease)
 
     async def _renew(self) -> bool | None:
         """Whether the lease was over; `None` if it is gone."""
