@@ -56,7 +56,7 @@ from webchat.settings import BadSettings, Settings
 from webchat.sharing import OperatorLink, Redeemer, StartLink
 from webchat.sharing.shares import Shares
 from webchat.sign_in import door_settings, own_address, providers, proxied
-from webchat.store import Store
+from webchat.store import Store, StoreUnavailable
 from webchat.turns import Review, Turns
 from webchat.ui import PageSettings, create_page, mount
 from webchat.webhooks import Deliverer, Sender
@@ -351,6 +351,8 @@ async def _purge(store: Store, settings: Settings) -> None:
                 pass
             while await store.call(store.trim_decisions, now - timedelta(days=settings.decisions_days)):
                 pass
+        except StoreUnavailable as error:
+            log.warning("the trash was not emptied; will retry: %s", error)
         except Exception:
             log.exception("emptying the trash failed; will retry")
         await asyncio.sleep(PURGE_EVERY.total_seconds())

@@ -156,9 +156,10 @@ def make_site(tmp_path: Path) -> MakeSite:
         proxied: Callable[[Store], Proxied] | None = None,
         shares: Mode = "on",
         judgement_exports: JudgementExports | None = None,
+        url: str | None = None,
         **door: Any,
     ) -> AsyncIterator[Site]:
-        store = Store.open(f"sqlite:///{tmp_path / 'chat.db'}")
+        store = Store.open(url or f"sqlite:///{tmp_path / 'chat.db'}")
         chosen = backend or EchoBackend()
         echo = ModelSpec(
             name="echo",

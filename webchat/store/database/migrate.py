@@ -84,6 +84,7 @@ def migrate(
             stack.callback(driver.execute, "PRAGMA foreign_keys=ON")
         with connection.begin():
             if isinstance(dialect, Postgres):
+                connection.execute(text("SET LOCAL lock_timeout = 0"))  # another server may be migrating
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_KEY})
             config.attributes["connection"] = connection
             command.upgrade(config, target)

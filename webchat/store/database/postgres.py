@@ -28,6 +28,10 @@ IDLE_MS = 8_000
 """How long a transaction may wait for its process before PostgreSQL ends it: one that is paused holds up
 nobody."""
 
+WAIT_MS = 10_000
+"""How long a statement waits for a lock, longer than an idle transaction lasts: nothing waits for ever for
+what an administrator does."""
+
 WIRE = {
     "connect_timeout": 10,
     # A network that is cut is noticed before others take this process for dead.
@@ -70,13 +74,14 @@ class Postgres(Dialect):
             json_serializer=dump_json,
             hide_parameters=True,
         )
-        if write:
 
-            @event.listens_for(engine, "connect")
-            def connect(connection: Any, _record: object) -> None:
-                connection.autocommit = True
+        @event.listens_for(engine, "connect")
+        def connect(connection: Any, _record: object) -> None:
+            connection.autocommit = True
+            connection.execute(f"SET lock_timeout = {WAIT_MS}")
+            if write:
                 connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_MS}")
-                connection.autocommit = False
+            connection.autocommit = False
 
         return engine
 
@@ -142,7 +147,7 @@ class Postgres(Dialect):
                 f"PostgreSQL at {self.place} rejected this user, password or database.",
                 cure="Check DATABASE_URL.",
             )
-        if state in _COLLIDED:
+        if state in (*_COLLIDED, _LOCK_NOT_AVAILABLE):
             return StoreUnavailable("The database is too busy.", cure="Try again in a moment.")
         if isinstance(error, OperationalError) or state.startswith(("57P", "08", "25006", "25P03")):
             return StoreUnavailable(

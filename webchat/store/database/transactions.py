@@ -24,6 +24,7 @@ from sqlalchemy import Connection, Engine
 from webchat.store.database.dialect import Dialect
 from webchat.store.database.leases import check_lease, purging_elsewhere
 from webchat.store.database.until import Until
+from webchat.store.errors import StoreUnavailable
 
 READERS = 4
 HEAVY_READERS = 2
@@ -31,6 +32,9 @@ HEAVY_READERS = 2
 
 HEAVY_SECONDS = 10.0
 """Time limit of a heavy read."""
+
+WAIT_SECONDS = 30.0
+"""How long a verb may wait for the writer. Whoever asks later than that no longer waits for an answer."""
 
 LONG_VERBS = 3
 """So many at the same time, the tidying of the log among them."""
@@ -86,8 +90,10 @@ class Database:
         if name == "heavy":
             return cast(R, await self._ended_with_its_caller(verb, *args, **kwargs))
         work = partial(verb, *args, **kwargs)
-        if self.watch is not None and name == "write":
-            work = partial(self._watched, verb, work)
+        if name == "write":
+            if self.watch is not None:
+                work = partial(self._watched, verb, work)
+            work = partial(_in_time, time.monotonic() + WAIT_SECONDS, work)
         return await asyncio.get_running_loop().run_in_executor(self._threads[name], work)
 
     async def _ended_with_its_caller(self, verb: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -175,6 +181,12 @@ class Database:
         except Exception:
             # The log grows meanwhile; nothing is lost.
             _log.exception("the database's write-ahead log was not checkpointed")
+
+
+def _in_time(deadline: float, work: Callable[[], R]) -> R:
+    if time.monotonic() > deadline:
+        raise StoreUnavailable("The database is too busy.", cure="Try again in a moment.")
+    return work()
 
 
 def reads(
