@@ -16,6 +16,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, make_url, text
 
 from tests.clean_environment import ROOT
+from tests.store.killed_updates import KILLS
 from tests.store.talk import Talk, later
 from webchat.store import DatabaseBusy, NewerDatabase, Store, StoreUnavailable
 from webchat.store.database.migrate import BACKUPS_KEPT, VERSION_TABLE, _config, back_up
@@ -108,6 +109,27 @@ def test_a_killed_server_leaves_no_lock(url: str) -> None:
     done = subprocess.run([sys.executable, "-c", code, url], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "open\n", done.stderr
     Store.open(url).close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing forks here")
+def test_an_update_that_is_killed_leaves_the_old_tables_or_the_new_ones(url: str, tmp_path: Path) -> None:
+    with closing(Store.open(url)) as store:
+        talk = Talk(store, store.local_owner().id)
+        said = talk.say("hello", "hi").conversation.id
+        with ExitStack() as stack, store.transaction(write=True) as connection:
+            config = _config(stack)
+            config.attributes["connection"] = connection
+            command.downgrade(config, "0002")
+    backups = tmp_path / "backups"
+    command_line = [sys.executable, "-m", "tests.store.killed_updates", url, str(backups)]
+    done = subprocess.run(command_line, cwd=ROOT, capture_output=True, text=True)
+    told = [line.rsplit(" ", 2) for line in done.stdout.splitlines()]
+    assert [kill for kill, *_ in told] == list(KILLS), done.stderr
+    assert {tuple(found) for _, *found in told[:-1]} == {("0002", "older")}
+    assert told[-1][2] == "current"
+    assert not list(backups.glob("*.unfinished"))
+    with closing(Store.open(url)) as store:
+        assert Talk(store, talk.owner).shown(said) == ["hello", "hi"]
 
 
 def _run(url: str, statement: str) -> None:

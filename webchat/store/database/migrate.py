@@ -105,6 +105,8 @@ def back_up(path: Path, folder: Path, engine: Engine) -> Path | None:
     unfinished = copy.with_suffix(".unfinished")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in folder.glob(f"{path.stem}-*.unfinished"):  # by a process that was killed
+            left.unlink()
         make_private(unfinished)
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(unfinished)) as target:
             source.backup(target)
