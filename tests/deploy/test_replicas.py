@@ -15,12 +15,13 @@ import subprocess
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
 
@@ -217,11 +218,13 @@ def behind_nginx(replicas: list[Replica], folder: Path) -> Iterator[int]:
 
 
 @asynccontextmanager
-async def served(url: str, folder: Path) -> AsyncIterator[tuple[list[Replica], int, ScriptedEndpoint]]:
+async def served(
+    url: str, folder: Path, count: int = REPLICAS
+) -> AsyncIterator[tuple[list[Replica], int, ScriptedEndpoint]]:
     async with AsyncExitStack() as stack:
         endpoint = await stack.enter_async_context(ScriptedEndpoint())
         replicas = []
-        for number in range(REPLICAS):
+        for number in range(count):
             relay = await stack.enter_async_context(FlakyRelay(make_url(url)))
             env = {
                 "DATABASE_URL": relay.url,
@@ -230,7 +233,7 @@ async def served(url: str, folder: Path) -> AsyncIterator[tuple[list[Replica], i
                 "WEBCHAT_TITLES": "false",
                 "WEBCHAT_MAX_TURNS": "1000",
                 "WEBCHAT_MAX_TURNS_PER_NETWORK": "1000",
-                "WEBCHAT_SHUTDOWN_GRACE": "20",
+                "WEBCHAT_SHUTDOWN_GRACE": "60",
             }
             flags = ("--endpoint", endpoint.url, "--sign-in", "open")
             app = AppProcess(folder / f"replica{number}", *flags, env=env, preloaded=True)
@@ -277,14 +280,45 @@ async def test_whatever_happens_to_servers_nothing_shown_is_lost_and_no_reply_co
         over.set()
         async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.gather(*chatting)
-        left = look(url, "SELECT message_id FROM turns WHERE finished_at IS NULL")
+    seconds = time.monotonic() - began
+    print(f"\n{done.total()} faults in {seconds:.0f} s: {dict(done)}")
+    nothing_was_lost(url, people, endpoint)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+async def test_restarting_one_server_after_the_other_interrupts_nothing(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    url, over = postgres.fresh(), asyncio.Event()
+    async with served(url, tmp_path) as (replicas, port, endpoint):
+        people = [Person(port, cookie, over, random.Random()) for cookie in await newcomers(port, PEOPLE)]
+        chatting = [asyncio.create_task(person.chat()) for person in people]
+        for replica in replicas:
+            await asyncio.sleep(3)
+            await replica.fail("restart", random.Random())
+            await are_ready(replicas)
+        over.set()
+        await asyncio.gather(*chatting)
+    assert set(nothing_was_lost(url, people, endpoint)) <= {"complete", "stopped"}
+
+
+async def are_ready(replicas: Sequence[Replica]) -> None:
+    """Wait until all of them take messages."""
+    async with httpx.AsyncClient() as client:
+        for replica in replicas:
+            while (await client.get(f"{replica.app.url}/readyz", timeout=60)).status_code != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+
+
+def nothing_was_lost(url: str, people: Sequence[Person], endpoint: ScriptedEndpoint) -> Counter[str]:
+    """Nothing that was shown, nor does anything come twice, and no reply is left running. Returns how many
+    replies ended how, and prints it."""
     asked = [one for person in people for one in person.asked]
     states = Counter(str(one.end and one.end["state"]) for one in asked)
     again = sum((person.again for person in people), Counter[str]())
     twice = [text for text, calls in Counter(_text(call) for call in endpoint.calls).items() if calls > 1]
-    seconds = time.monotonic() - began
-    print(f"\n{done.total()} faults in {seconds:.0f} s: {dict(done)}")
-    print(f"{len(asked)} replies of {PEOPLE} people: {dict(states)}")
+    print(f"{len(asked)} replies of {len(people)} people: {dict(states)}")
     print(f"asked or followed again: {dict(again)}; models asked twice: {len(twice)}")
     for one in asked:
         assert one.end is not None
@@ -299,11 +333,12 @@ async def test_whatever_happens_to_servers_nothing_shown_is_lost_and_no_reply_co
                 assert one.end["failure"]["message"]
             case state:
                 assert state == "interrupted"
-    assert left == []
+    assert look(url, "SELECT message_id FROM turns WHERE finished_at IS NULL") == []
     assert look(url, "SELECT message_id FROM journal") == []
     stored = look(url, "SELECT client_key FROM turns")
     assert Counter(row.client_key for row in stored) == Counter(one.key for one in asked)
     assert twice == []
+    return states
 
 
 def _text(call: Any) -> str:
