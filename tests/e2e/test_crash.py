@@ -68,8 +68,7 @@ async def _survives(app: AppProcess, chat: Chat, moment: float) -> int:
     await asyncio.to_thread(app.start)
     async with Server(app.url) as server:
         for reply in replies:
-            # On PostgreSQL once the lease of the server that was killed is over.
-            message = await server.ended(reply.id)
+            message = await server.message(reply.id)
             assert message["state"] == "interrupted"
             assert reply.text
             assert message["text"].startswith(reply.text)
