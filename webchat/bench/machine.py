@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from webchat import __version__
+from webchat.doctor.machine import cpu, memory
 
 SAMPLE_SECONDS = 0.05
 _PACKAGES = ("torch", "transformers", "xllamacpp", "httpx")
@@ -71,10 +72,10 @@ class MemoryPeak:
 def machine() -> dict[str, object]:
     """The processor, the memory, the GPU and the system. Runs `nvidia-smi` if there is one."""
     return {
-        "cpu": _cpu(),
+        "cpu": cpu(),
         "cores": os.cpu_count(),
         "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_bytes": _memory(),
+        "memory_bytes": memory(),
         "gpus": _gpus(),
         "system": platform.platform(terse=True),
     }
@@ -87,20 +88,6 @@ def versions() -> dict[str, str]:
         with suppress(PackageNotFoundError):
             found[package] = version(package)
     return found
-
-
-def _cpu() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _memory() -> int | None:
-    with suppress(OSError, ValueError, AttributeError):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return None
 
 
 def _gpus() -> list[str]:

@@ -12,6 +12,7 @@ import gradio as gr
 from webchat.api import Services
 from webchat.api.media import TESTERS_MEDIA
 from webchat.console.asking import QUIET, Caller, handler, selecting, tell
+from webchat.console.chats import create_chat
 from webchat.console.labels import Labels
 from webchat.console.paging import FIRST, Pager, Place, shown
 from webchat.console.times import moment, plain
@@ -249,17 +250,7 @@ def create_testers(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Lab
     chosen = gr.State(None)
     with gr.Column(elem_classes=["wc-card"], visible=False, elem_id="wc-testers-chat") as chat:
         about = gr.Markdown()
-        messages = gr.Chatbot(
-            show_label=False,
-            buttons=[],
-            height=520,
-            feedback_options=None,
-            # As HTML of our own, see `_as_text`.
-            render_markdown=False,
-            latex_delimiters=[],
-            allow_file_downloads=False,
-            elem_id="wc-testers-messages",
-        )
+        messages = create_chat(height=520, elem_id="wc-testers-messages")
         with gr.Row(elem_classes=["wc-bar"]):
             words = gr.Textbox(
                 label=label("console.testers.note"), lines=2, max_length=_MOST_NOTE, elem_id="wc-testers-note"

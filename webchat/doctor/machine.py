@@ -37,7 +37,7 @@ def machine(version: str) -> Iterator[Finding]:
     versions = {"version": version, "python": platform.python_version(), "system": system}
     yield Finding("machine", "ok", "versions", versions)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield Finding("machine", "ok", "cpu", {"cpu": _cpu(), "cores": cores})
+    yield Finding("machine", "ok", "cpu", {"cpu": cpu(), "cores": cores})
     free, total = available_memory(), memory()
     if free is not None and total is not None:
         level, code = ("ok", "memory") if free > LITTLE_MEMORY else ("warning", "memory_low")
@@ -106,7 +106,8 @@ def memory() -> int | None:
     return None
 
 
-def _cpu() -> str:
+def cpu() -> str:
+    """The processor's name."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

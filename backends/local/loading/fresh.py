@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from backends.errors import ModelUnsupported
+from backends.local.loading.dense import write_whole
 
 USUAL_VOCABULARY = 4096
 """Tokens, where a configuration does not say. Transformers' own defaults are for texts of gigabytes."""
@@ -49,11 +48,4 @@ def write_fresh(
         ) from error
     tokenizer.chat_template = chat_template
     tokenizer.model_max_length = getattr(model.config, "max_position_embeddings", tokenizer.model_max_length)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
-    try:
-        model.save_pretrained(made)
-        tokenizer.save_pretrained(made)
-        made.rename(folder)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+    write_whole(model, tokenizer, folder)

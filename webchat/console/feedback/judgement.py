@@ -9,6 +9,7 @@ import gradio as gr
 
 from webchat.api import Services
 from webchat.console.asking import Caller, tell
+from webchat.console.chats import create_chat
 from webchat.console.labels import Labels
 from webchat.console.times import moment, plain
 from webchat.store import Store
@@ -62,17 +63,7 @@ class Card:
     def __init__(self, label: Labels) -> None:
         with gr.Column(elem_classes=["wc-card"], visible=False, elem_id="wc-feedback-one") as card:
             about, said = gr.Markdown(), gr.Markdown()
-            messages = gr.Chatbot(
-                show_label=False,
-                buttons=[],
-                height=None,
-                max_height=420,
-                feedback_options=None,
-                # As text: Gradio would put it into the page as HTML, see `console.testers`.
-                render_markdown=False,
-                latex_delimiters=[],
-                allow_file_downloads=False,
-            )
+            messages = create_chat(max_height=420)
             self.better = gr.Textbox(
                 label=label("console.feedback.better_is"),
                 lines=4,

@@ -10,6 +10,7 @@ import gradio as gr
 
 from webchat.api import Services
 from webchat.console.asking import QUIET, Caller, handler, selecting, tell
+from webchat.console.chats import create_chat
 from webchat.console.labels import Labels
 from webchat.console.paging import FIRST, Pager, Place, shown
 from webchat.console.times import moment, plain
@@ -150,17 +151,7 @@ def create_votes(services: Services, label: Labels) -> None:
         chosen = gr.State(None)
         with gr.Column(elem_classes=["wc-card"], visible=False, elem_id="wc-votes-one") as card:
             about = gr.Markdown()
-            messages = gr.Chatbot(
-                show_label=False,
-                buttons=[],
-                height=None,
-                max_height=420,
-                feedback_options=None,
-                # As text: Gradio would put it into the page as HTML, see `console.testers`.
-                render_markdown=False,
-                latex_delimiters=[],
-                allow_file_downloads=False,
-            )
+            messages = create_chat(max_height=420)
             with gr.Row(elem_classes=["wc-buttons"]):
                 buttons = {
                     name: gr.Button(
