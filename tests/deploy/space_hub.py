@@ -6,16 +6,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-TOKEN = "hf_planted0123456789"
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
+from tests.hub import COMMIT, TOKEN, HubHandler, apply_commit, serving, upload_places
 
 
 @dataclass
@@ -45,60 +42,40 @@ class Hub:
 @contextmanager
 def running_hub() -> Iterator[Hub]:
     hub = Hub()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    hub.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving(_handler(hub)) as hub.url:
         yield hub
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
-def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self._do()
-
-        def do_HEAD(self) -> None:
-            self._do()
-
-        def do_POST(self) -> None:
-            self._do()
-
-        def do_PUT(self) -> None:
-            self._do()
-
+def _handler(hub: Hub) -> type[HubHandler]:
+    class Handler(HubHandler):
         def _do(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
             if parts[0] != "upload" and self.headers.get("Authorization") != f"Bearer {TOKEN}":
-                return self._answer(401, {"error": "Invalid username or password."})
+                return self.answer({"error": "Invalid username or password."}, 401)
             match parts:
                 case ["api", "repos", "create"]:
                     return self._create(json.loads(body))
                 case ["api", "validate-yaml"]:
-                    return self._answer(200, {"warnings": [], "errors": []})
+                    return self.answer({"warnings": [], "errors": []})
                 case ["api", "spaces", "hardware"]:
-                    return self._answer(200, [_T4])
+                    return self.answer([_T4])
                 case ["upload", oid]:
                     hub.lfs[oid] = body
-                    return self._answer(200, {})
+                    return self.answer({})
                 case ["spaces", owner, name, "info", "lfs", "objects", "batch"]:
-                    return self._batch(json.loads(body))
+                    return self.answer(upload_places(hub.url, body))
                 case ["api", "spaces", owner, name, *rest] | ["spaces", owner, name, *rest]:
                     if f"{owner}/{name}" not in hub.spaces:
-                        return self._answer(404, {"error": "Repository not found"}, code="RepoNotFound")
+                        return self.answer({"error": "Repository not found"}, 404, "RepoNotFound")
                     return self._of(hub.spaces[f"{owner}/{name}"], rest, body)
-            return self._answer(404, {"error": f"not played: {self.path}"})
+            return self.answer({"error": f"not played: {self.path}"}, 404)
+
+        do_GET = do_HEAD = do_POST = do_PUT = _do
 
         def _create(self, asked: dict[str, Any]) -> None:
             if hub.refuses:
-                return self._answer(hub.refuses, {"error": "no"})
+                return self.answer({"error": "no"}, hub.refuses)
             name = f"{asked['organization']}/{asked['name']}"
             hub.spaces[name] = Space(
                 asked,
@@ -108,54 +85,45 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 asked.get("hardware", ""),
                 asked.get("sleepTimeSeconds"),
             )
-            self._answer(200, {"url": f"{hub.url}/spaces/{name}", "name": name, "id": "1"})
-
-        def _batch(self, asked: dict[str, Any]) -> None:
-            objects = [
-                {**one, "actions": {"upload": {"href": f"{hub.url}/upload/{one['oid']}"}}}
-                for one in asked["objects"]
-            ]
-            self._answer(200, {"transfer": "basic", "objects": objects})
+            self.answer({"url": f"{hub.url}/spaces/{name}", "name": name, "id": "1"})
 
         def _of(self, space: Space, rest: list[str], body: bytes) -> None:
             match rest:
                 case [] | ["revision", _]:
-                    self._answer(
-                        200, {"id": "a/b", "sha": COMMIT, "siblings": [], "tags": [], "private": True}
-                    )
+                    self.answer({"id": "a/b", "sha": COMMIT, "siblings": [], "tags": [], "private": True})
                 case ["tree", *_]:
                     listed = [
                         {"type": "file", "path": path, "size": len(of), "oid": hashlib.sha1(of).hexdigest()}
                         for path, of in space.files.items()
                     ]
-                    self._answer(200, listed)
+                    self.answer(listed)
                 case ["resolve", _, *path]:
-                    self._file(space.files["/".join(path)])
+                    self.file(space.files["/".join(path)])
                 case ["preupload", _]:
                     asked = json.loads(body)["files"]
-                    self._answer(200, {"files": [self._mode(one) for one in asked]})
+                    self.answer({"files": [self._mode(one) for one in asked]})
                 case ["commit", _]:
                     self._commit(space, body)
                 case ["secrets"] if self.command == "POST":
                     one = json.loads(body)
                     space.secrets[one["key"]] = one["value"]
-                    self._answer(200, {})
+                    self.answer({})
                 case ["secrets"]:
-                    self._answer(200, {name: {} for name in space.secrets})
+                    self.answer({name: {} for name in space.secrets})
                 case ["variables"]:
                     if self.command == "POST":
                         one = json.loads(body)
                         space.variables[one["key"]] = one["value"]
-                    self._answer(200, {name: {"value": value} for name, value in space.variables.items()})
+                    self.answer({name: {"value": value} for name, value in space.variables.items()})
                 case ["volumes"]:
                     space.volumes = json.loads(body)["volumes"]
-                    self._answer(200, {})
+                    self.answer({})
                 case ["hardware"]:
                     one = json.loads(body)
                     space.hardware, space.sleep = one["flavor"], one.get("sleepTimeSeconds")
-                    self._answer(200, {"stage": "BUILDING", "hardware": {}})
+                    self.answer({"stage": "BUILDING", "hardware": {}})
                 case _:
-                    self._answer(404, {"error": f"not played: {self.path}"})
+                    self.answer({"error": f"not played: {self.path}"}, 404)
 
         def _mode(self, one: dict[str, Any]) -> dict[str, Any]:
             binary = b"\0" in base64.b64decode(one["sample"])
@@ -164,42 +132,10 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             return {"path": one["path"], "uploadMode": "lfs" if binary else "regular", "shouldIgnore": False}
 
         def _commit(self, space: Space, body: bytes) -> None:
-            for line in map(json.loads, body.splitlines()):
-                value = line["value"]
-                if line["key"] == "file":
-                    space.files[value["path"]] = base64.b64decode(value["content"])
-                elif line["key"] == "lfsFile":
-                    content = hub.lfs[value["oid"]]
-                    assert hashlib.sha256(content).hexdigest() == value["oid"]
-                    space.files[value["path"]] = content
-                elif line["key"] == "deletedFile":
-                    del space.files[value["path"]]
-            self._answer(
-                200,
-                {"commitUrl": f"{hub.url}/spaces/a/b/commit/{COMMIT}", "commitOid": COMMIT, "hookOutput": ""},
+            apply_commit(body, space.files, hub.lfs)
+            self.answer(
+                {"commitUrl": f"{hub.url}/spaces/a/b/commit/{COMMIT}", "commitOid": COMMIT, "hookOutput": ""}
             )
-
-        def _file(self, content: bytes) -> None:
-            self.send_response(200)
-            self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
-            self.send_header("X-Repo-Commit", COMMIT)
-            self._end(content)
-
-        def _answer(self, status: int, said: object, code: str = "") -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            if code:
-                self.send_header("X-Error-Code", code)
-            self._end(json.dumps(said).encode())
-
-        def _end(self, content: bytes) -> None:
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing: the tests' output is theirs."""
 
     return Handler
 
