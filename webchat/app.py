@@ -28,7 +28,7 @@ from webchat.api import Edge, PageEntry, Services, body_limit, key_scope, routes
 from webchat.api.metrics import own_port
 from webchat.api.wire import moderation as wire
 from webchat.api.work import places
-from webchat.auth import Door, Identities, Sessions, load_or_make_secret
+from webchat.auth import Door, Identities, Sessions, Ways, load_or_make_secret
 from webchat.auth.passwords.checking import Passwords
 from webchat.backups import BackupError, Snapshots, last_saved, prepare_database
 from webchat.console import EVENT_BODY, MountedBlocks, create_console, is_event, mount_blocks
@@ -117,72 +117,31 @@ def build_app(
     snapshots = _snapshots(settings)
     secret = _secret(settings)
     engine = build_engine(settings, backends=backends, specs=specs, create=create)
-    store, models, turns, gates = engine.store, engine.models, engine.turns, engine.gates
+    store, turns = engine.store, engine.turns
     start_link, operator_link = _printed_links(settings)
     at_the_door = door_settings(settings, secret)
     by_proxy = proxied(settings, store)
     identities = Identities(store, at_the_door, link_ended=turns.link_ended, proxied=by_proxy)
+    redeemer = Redeemer(store, start=start_link, operator=operator_link)
     menu: list[PageEntry] = []
-    commands = Commands(settings)
-    review = Review(engine.masked, models)
     ui = PageSettings(language=settings.language, max_message_chars=settings.max_message_chars)
-    services = Services(
-        store=store,
-        turns=turns,
-        review=review,
-        models=models,
-        identities=identities,
-        sessions=Sessions(store, identities),
-        shares=Shares(
-            store,
-            mode=settings.shares,
-            visitors=settings.visitor_shares or settings.door != "open",
-            secret=secret,
-        ),
+    services = _services(
+        settings,
+        engine,
+        identities,
+        secret=secret,
         ways=at_the_door.ways,
-        passwords=Passwords(store) if "password" in settings.sign_in else None,
-        providers=providers(settings, store, secret),
-        address=own_address(settings),
-        root_path=settings.root_path,
-        sign_out_url=settings.proxy_sign_out_url,
-        share_assets=f"assets/{ui.version}/",
-        boot=secrets.token_hex(8),
-        version=__version__,
-        access=settings.door,
-        language=settings.language,
-        message_chars=settings.max_message_chars,
-        redeemer=None
-        if settings.door == "local"
-        else Redeemer(store, start=start_link, operator=operator_link),
-        starters=settings.starters,
-        moderators=gates.moderators if isinstance(gates, Moderation) else (),
-        profiles=gates.profiles if isinstance(gates, Moderation) else {},
-        rules_file=None if settings.moderation is None else str(settings.moderation),
-        masking=wire.Masking(when=settings.masking, keep=settings.masking_keep, kinds=KINDS),
-        keeps_content=settings.decisions_content,
-        decisions_days=settings.decisions_days,
-        dropped_decisions=lambda: engine.recorder.dropped,
-        trash_days=settings.trash_days,
+        redeemer=None if settings.door == "local" else redeemer,
+        assets=ui.version,
         pages=menu,
-        judgement_exports=JudgementExports(commands, settings.data_dir / "exports"),
-        trainings=Trainings(commands, settings),
-        imports=Imports(store, Importer(store, review), settings.data_dir / "imports", turns.changed),
         snapshots=snapshots,
-        ephemeral=settings.ephemeral and snapshots is None and settings.store_url.startswith("sqlite"),
-        monitor=_monitor(settings, engine),
-        examine=lambda quick: examine(Patient(settings, __version__, engine.create, quick=quick)),
     )
     console, labels = create_console(services)
     mounted: list[MountedBlocks] = []
     slots = places()
     mcp = Mcp(services, slots, most_body=settings.max_body_bytes)
     lifespan = _lifespan(services, engine, settings, mounted, mcp)
-    parent = FastAPI(
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-    )
+    parent = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     parent.router.routes.extend([*routes(services, slots), *mcp.routes()])
     mounted.append(
         mount_blocks(parent, CONSOLE, console, "operator", ui=ui, root_path=settings.root_path, labels=labels)
@@ -198,7 +157,72 @@ def build_app(
         key_scope=key_scope,
     )
     edge = Edge(door, settings.root_path)
-    return App(edge, settings, store, models, turns, start_link, operator_link, lifespan, own_port(services))
+    return App(
+        edge, settings, store, engine.models, turns, start_link, operator_link, lifespan, own_port(services)
+    )
+
+
+def _services(
+    settings: Settings,
+    engine: Engine,
+    identities: Identities,
+    *,
+    secret: str,
+    ways: Ways,
+    redeemer: Redeemer | None,
+    assets: str,
+    pages: Sequence[PageEntry],
+    snapshots: Snapshots | None,
+) -> Services:
+    """The collaborators of routes and pages. assets: version of the page's files. pages: filled as others are
+    mounted."""
+    store, models, turns, gates = engine.store, engine.models, engine.turns, engine.gates
+    commands = Commands(settings)
+    review = Review(engine.masked, models)
+    return Services(
+        store=store,
+        turns=turns,
+        review=review,
+        models=models,
+        identities=identities,
+        sessions=Sessions(store, identities),
+        shares=Shares(
+            store,
+            mode=settings.shares,
+            visitors=settings.visitor_shares or settings.door != "open",
+            secret=secret,
+        ),
+        ways=ways,
+        passwords=Passwords(store) if "password" in settings.sign_in else None,
+        providers=providers(settings, store, secret),
+        address=own_address(settings),
+        root_path=settings.root_path,
+        sign_out_url=settings.proxy_sign_out_url,
+        share_assets=f"assets/{assets}/",
+        boot=secrets.token_hex(8),
+        version=__version__,
+        access=settings.door,
+        language=settings.language,
+        message_chars=settings.max_message_chars,
+        redeemer=redeemer,
+        starters=settings.starters,
+        moderators=gates.moderators if isinstance(gates, Moderation) else (),
+        profiles=gates.profiles if isinstance(gates, Moderation) else {},
+        rules_file=None if settings.moderation is None else str(settings.moderation),
+        masking=wire.Masking(when=settings.masking, keep=settings.masking_keep, kinds=KINDS),
+        keeps_content=settings.decisions_content,
+        decisions_days=settings.decisions_days,
+        dropped_decisions=lambda: engine.recorder.dropped,
+        trash_days=settings.trash_days,
+        pages=pages,
+        judgement_exports=JudgementExports(commands, settings.data_dir / "exports"),
+        trainings=Trainings(commands, settings),
+        imports=Imports(store, Importer(store, review), settings.data_dir / "imports", turns.changed),
+        snapshots=snapshots,
+        ephemeral=settings.ephemeral and snapshots is None and settings.store_url.startswith("sqlite"),
+        monitor=_monitor(settings, engine),
+        examine=lambda quick: examine(Patient(settings, __version__, engine.create, quick=quick)),
+    )
 
 
 def _monitor(settings: Settings, engine: Engine) -> Monitor:
