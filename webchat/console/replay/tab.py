@@ -18,90 +18,116 @@ from webchat.console.replay.votes import create_votes
 REFRESH_SECONDS = 3
 
 
-def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> None:
-    """The tab's components and what they do."""
-    sets, side_by_side = Sets(services), SideBySide(services)
+class Maker:
+    """Makes components with the tab's labels and ids."""
 
-    def text(name: str) -> gr.Textbox:
-        return gr.Textbox(label=label(f"console.replay.{name}"), max_length=100, elem_id=f"wc-replay-{name}")
+    def __init__(self, label: Labels) -> None:
+        self.label = label
 
-    def choice(name: str, first: str | None = None) -> gr.Dropdown:
-        choices = [] if first is None else [(label(first), "")]
-        return gr.Dropdown(choices, label=label(f"console.replay.{name}"), elem_id=f"wc-replay-{name}")
-
-    def button(name: str, variant: Any = "secondary") -> gr.Button:
-        return gr.Button(
-            label(f"console.replay.{name}"), variant=variant, min_width=0, elem_id=f"wc-replay-{name}"
+    def text(self, name: str) -> gr.Textbox:
+        return gr.Textbox(
+            label=self.label(f"console.replay.{name}"), max_length=100, elem_id=f"wc-replay-{name}"
         )
 
+    def choice(self, name: str, first: str | None = None) -> gr.Dropdown:
+        choices = [] if first is None else [(self.label(first), "")]
+        return gr.Dropdown(choices, label=self.label(f"console.replay.{name}"), elem_id=f"wc-replay-{name}")
+
+    def button(self, name: str, variant: Any = "secondary") -> gr.Button:
+        text = self.label(f"console.replay.{name}")
+        return gr.Button(text, variant=variant, min_width=0, elem_id=f"wc-replay-{name}")
+
+
+class NewSet:
+    """The form of a new set. fields: what `Sets.create` takes."""
+
+    def __init__(self, make: Maker) -> None:
+        label = make.label
+        with gr.Accordion(label("console.replay.new"), open=False, elem_id="wc-replay-new"):
+            name = make.text("name")
+            self.filters, checks = create_fields(label)
+            every = gr.Checkbox(label=label("console.replay.every"), elem_id="wc-replay-every")
+            with gr.Row(elem_classes=["wc-buttons"]):
+                self.create = make.button("create", "primary")
+        self.fields = [name, every, *self.filters, *checks]
+
+
+class NewRun:
+    """The form of a new run. fields: what `Sets.start` takes, after the set."""
+
+    def __init__(self, make: Maker) -> None:
+        label = make.label("console.replay.start_run")
+        with gr.Accordion(label, open=False, elem_id="wc-replay-start_run"):
+            with gr.Row(elem_classes=["wc-bar"]):
+                self.model = make.choice("model")
+                self.template = make.choice("template", "console.replay.keep_prompt")
+            with gr.Row(elem_classes=["wc-bar"]):
+                texts = [make.text(name) for name in ("temperature", "seed", "run_name")]
+            with gr.Row(elem_classes=["wc-buttons"]):
+                self.start = make.button("start", "primary")
+        self.fields = [self.model, self.template, *texts]
+
+
+class Results:
+    """The runs of a set, and two of them side by side."""
+
+    def __init__(self, make: Maker, services: Services, chosen: gr.Dropdown) -> None:
+        label = make.label
+        with gr.Column(visible=False) as self.column:
+            with gr.Row(elem_classes=["wc-bar"]):
+                self.run = make.choice("run")
+            with gr.Row(elem_classes=["wc-buttons"]):
+                self.cancel, self.retry = make.button("cancel"), make.button("retry")
+                self.as_file = make.button("report")
+            gr.Markdown(label("console.replay.compare"), elem_classes=["wc-heading"])
+            with gr.Row(elem_classes=["wc-bar"]):
+                self.left, self.right = make.choice("left"), make.choice("right")
+            self.compared = gr.Markdown(latex_delimiters=[], elem_id="wc-replay-compared")
+            self.pager = Pager(label, "replay", "console.replay.previous", "console.replay.following")
+            create_votes(services, label, chosen, self.left, self.right)
+
+
+def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> None:
+    """The tab's components and what they do."""
+    sets, side_by_side, make = Sets(services), SideBySide(services), Maker(label)
     gr.Markdown(label("console.replay.intro"), elem_classes=["wc-note"])
     with gr.Row(elem_classes=["wc-bar"]):
-        chosen = choice("set")
+        chosen = make.choice("set")
         refresh = gr.Button(label("console.refresh"), scale=0, min_width=110, elem_id="wc-replay-refresh")
     note = gr.Markdown(visible=False)
     table = gr.Dataframe(
         interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-replay-runs"
     )
     gr.Markdown(label("replay.columns_are"), elem_classes=["wc-note"])
-    with gr.Accordion(label("console.replay.new"), open=False, elem_id="wc-replay-new"):
-        name = text("name")
-        filters, checks = create_fields(label)
-        every = gr.Checkbox(label=label("console.replay.every"), elem_id="wc-replay-every")
-        with gr.Row(elem_classes=["wc-buttons"]):
-            create = button("create", "primary")
-    with gr.Accordion(label("console.replay.start_run"), open=False, elem_id="wc-replay-start_run"):
-        with gr.Row(elem_classes=["wc-bar"]):
-            model, template = choice("model"), choice("template", "console.replay.keep_prompt")
-        with gr.Row(elem_classes=["wc-bar"]):
-            temperature, seed, run_name = text("temperature"), text("seed"), text("run_name")
-        with gr.Row(elem_classes=["wc-buttons"]):
-            start = button("start", "primary")
+    new_set, new_run = NewSet(make), NewRun(make)
     with gr.Row(elem_classes=["wc-buttons"]):
-        delete = button("delete")
-    with gr.Column(visible=False) as results:
-        with gr.Row(elem_classes=["wc-bar"]):
-            run = choice("run")
-        with gr.Row(elem_classes=["wc-buttons"]):
-            cancel, retry, as_file = button("cancel"), button("retry"), button("report")
-        gr.Markdown(label("console.replay.compare"), elem_classes=["wc-heading"])
-        with gr.Row(elem_classes=["wc-bar"]):
-            left, right = choice("left"), choice("right")
-        compared = gr.Markdown(latex_delimiters=[], elem_id="wc-replay-compared")
-        pager = Pager(label, "replay", "console.replay.previous", "console.replay.following")
-        create_votes(services, label, chosen, left, right)
+        delete = make.button("delete")
+    results = Results(make, services, chosen)
     timer = gr.Timer(REFRESH_SECONDS, active=False)
     computed = gr.State(None)
 
-    outputs = [table, note, run, left, right, timer, results, as_file, computed]
-    choosing = [chosen, *filters[:4], model, template]
-    show = handler("operator", sets.show)
-    compare: Any = {"inputs": [chosen, left, right], "outputs": [compared, *pager.parts], **QUIET}
-    gr.on(
-        [page.load, tab.select, refresh.click], handler("operator", sets.choices), chosen, choosing, **QUIET
-    ).success(show, chosen, outputs, **QUIET).success(handler("operator", side_by_side.compare), **compare)
-    chosen.input(show, chosen, outputs, **QUIET).success(handler("operator", side_by_side.compare), **compare)
-    for side in (left, right):
-        side.input(handler("operator", side_by_side.compare), **compare)
+    left, right, pager = results.left, results.right, results.pager
+    outputs = [table, note, results.run, left, right, timer, results.column, results.as_file, computed]
+    choosing = [chosen, *new_set.filters[:4], new_run.model, new_run.template]
+    show, choose = handler("operator", sets.show), handler("operator", sets.choices)
+    side: Any = {"inputs": [chosen, left, right], "outputs": [results.compared, *pager.parts], **QUIET}
+    compare = handler("operator", side_by_side.compare)
+    gr.on([page.load, tab.select, refresh.click], choose, chosen, choosing, **QUIET).success(
+        show, chosen, outputs, **QUIET
+    ).success(compare, **side)
+    chosen.input(show, chosen, outputs, **QUIET).success(compare, **side)
+    for changed in (left, right):
+        changed.input(compare, **side)
     for turn, method in ((pager.older, side_by_side.older), (pager.newer, side_by_side.newer)):
-        turn.click(
-            handler("operator", method), [pager.place, chosen, left, right], compare["outputs"], **QUIET
-        )
+        turn.click(handler("operator", method), [pager.place, chosen, left, right], side["outputs"], **QUIET)
     timer.tick(handler("operator", sets.tick), [chosen, computed], [table, timer, computed], **QUIET)
-    made = create.click(handler("operator", sets.create), [name, every, *filters, *checks], chosen, **QUIET)
-    begun = start.click(
-        handler("operator", sets.start),
-        [chosen, model, template, temperature, seed, run_name],
-        None,
-        **QUIET,
-    )
-    done = [
-        made,
-        begun,
-        cancel.click(handler("operator", sets.cancel), run, None, **QUIET),
-        retry.click(handler("operator", sets.retry), run, None, **QUIET),
+    for done in (
+        new_set.create.click(handler("operator", sets.create), new_set.fields, chosen, **QUIET),
+        new_run.start.click(handler("operator", sets.start), [chosen, *new_run.fields], None, **QUIET),
+        results.cancel.click(handler("operator", sets.cancel), results.run, None, **QUIET),
+        results.retry.click(handler("operator", sets.retry), results.run, None, **QUIET),
         delete.click(handler("operator", sets.delete), chosen, None, **QUIET),
-    ]
-    for one in done:
-        one.success(handler("operator", sets.choices), chosen, choosing, **QUIET).success(
-            show, chosen, outputs, **QUIET
-        ).success(handler("operator", side_by_side.compare), **compare)
+    ):
+        done.success(choose, chosen, choosing, **QUIET).success(show, chosen, outputs, **QUIET).success(
+            compare, **side
+        )
