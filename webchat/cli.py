@@ -26,7 +26,7 @@ from webchat.commands.moderate import add_moderate_command
 from webchat.commands.operator import add_operator_commands
 from webchat.commands.replay import add_replay_command
 from webchat.commands.space import add_space_commands
-from webchat.commands.terminal import CommandError, known_errors
+from webchat.commands.terminal import AddCommand, Command, CommandError, known_errors
 from webchat.commands.user import add_user_commands
 from webchat.commands.webhook import add_webhook_commands
 from webchat.launching import prepare, start
@@ -35,9 +35,6 @@ from webchat.settings.load import KNOWN
 
 if TYPE_CHECKING:
     from backends.base import Backend, LoadProgress
-
-
-Command = Callable[[Loaded, argparse.Namespace], int | None]
 
 
 def run(argv: Sequence[str]) -> int:
@@ -114,6 +111,27 @@ def command_parser() -> _Parser:
 
     add("settings", "Print the effective settings and their sources.", _settings)
     add("setup", "Fetch and prepare the embedded model.", _setup)
+    _add_bench(add, option)
+    _add_doctor(add, option)
+    add_link_commands(commands, add, option)
+    add_key_commands(commands, add, option)
+    add_webhook_commands(commands, add, option)
+    add_user_commands(commands, add, option)
+    add_export_command(add, option)
+    add_import_command(add, option)
+    add_moderate_command(add, option)
+    add_backup_commands(add, option)
+    add_database_commands(commands, add, option)
+    add_finetune_command(add, option)
+    add_attention_command(add, option)
+    add_replay_command(add, option)
+    add_operator_commands(commands, add, option)
+    add_space_commands(commands, add, option)
+    parser.known = known
+    return parser
+
+
+def _add_bench(add: AddCommand, option: Callable[..., None]) -> None:
     bench = add("bench", "Measure the model's speed with several concurrent users.", _bench)
     for flag, default, about in (
         ("--users", "1,2,4,8", "numbers of concurrent users (1,2,4,8)"),
@@ -126,6 +144,9 @@ def command_parser() -> _Parser:
     option(bench, "--no-baseline", action="store_true", help="skip the baseline of sequential requests")
     option(bench, "--json", metavar="FILE", help="write all results as JSON; - for the terminal")
     option(bench, "--plot", metavar="FILE", help="draw a plot as a PNG")
+
+
+def _add_doctor(add: AddCommand, option: Callable[..., None]) -> None:
     doctor = add(
         "doctor",
         "Check this machine and what the settings name: memory, GPU, disk, database, models, endpoints,"
@@ -147,22 +168,6 @@ def command_parser() -> _Parser:
         help="leave out what takes seconds or costs tokens: replies of endpoints, the stream through the"
         " public address, the whole database, memory bandwidth",
     )
-    add_link_commands(commands, add, option)
-    add_key_commands(commands, add, option)
-    add_webhook_commands(commands, add, option)
-    add_user_commands(commands, add, option)
-    add_export_command(add, option)
-    add_import_command(add, option)
-    add_moderate_command(add, option)
-    add_backup_commands(add, option)
-    add_database_commands(commands, add, option)
-    add_finetune_command(add, option)
-    add_attention_command(add, option)
-    add_replay_command(add, option)
-    add_operator_commands(commands, add, option)
-    add_space_commands(commands, add, option)
-    parser.known = known
-    return parser
 
 
 def _flags(but: Collection[str] = ()) -> tuple[argparse.ArgumentParser, set[str]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webchat.commands.terminal import CommandError, known_errors
+from webchat.commands.terminal import AddCommand, CommandError, known_errors
 from webchat.settings import Loaded
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ MOST_TOKENS = 24
 """More cannot be read in a picture."""
 
 
-def add_attention_command(add: Callable[..., argparse.ArgumentParser], option: Callable[..., None]) -> None:
+def add_attention_command(add: AddCommand, option: Callable[..., None]) -> None:
     """add: a command; option: adds a flag to one of them."""
     about = "Draw where --model, a folder, looks while it reads a text. Needs the extras local and plot."
     made = add("attention", about, _attention)

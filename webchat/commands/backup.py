@@ -8,21 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from webchat.commands.terminal import CommandError, interruptible, known_errors, local_time
+from webchat.commands.terminal import AddCommand, CommandError, interruptible, known_errors, local_time
 from webchat.settings import Loaded, Settings
 
 if TYPE_CHECKING:
     from webchat.backups import Manifest
-
-
-class AddCommand(Protocol):
-    """Adds a command with the flags of all settings."""
-
-    def __call__(
-        self, name: str, about: str, command: Callable[[Loaded, argparse.Namespace], None]
-    ) -> argparse.ArgumentParser: ...
 
 
 def add_backup_commands(add: AddCommand, option: Callable[..., None]) -> None:

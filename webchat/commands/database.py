@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from webchat.commands.terminal import CommandError, interruptible, known_errors, opened
-from webchat.commands.user import AddCommand
+from webchat.commands.terminal import AddCommand, CommandError, interruptible, known_errors, opened
 from webchat.settings import Loaded
 
 _TOLD_EVERY = 1.0

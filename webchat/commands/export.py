@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from webchat.commands.terminal import CommandError, opened, printable
+from webchat.commands.terminal import AddCommand, CommandError, opened, printable
 from webchat.settings import Loaded, Settings
 
 if TYPE_CHECKING:
@@ -24,14 +24,6 @@ _NOTES = {
     "no_rows": "No row could be made: nothing was accepted in the review, or all of it was left out.",
     "no_test": "There is no test split: all of it belongs to one group.",
 }
-
-
-class AddCommand(Protocol):
-    """Adds a command with the flags of all settings."""
-
-    def __call__(
-        self, name: str, about: str, command: Callable[[Loaded, argparse.Namespace], None]
-    ) -> argparse.ArgumentParser: ...
 
 
 def add_export_command(add: AddCommand, option: Callable[..., None]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.memory import free_memory
 from webchat.commands.export import written
-from webchat.commands.terminal import CommandError, interruptible, known_errors
+from webchat.commands.terminal import AddCommand, CommandError, interruptible, known_errors
 from webchat.settings import Loaded, Settings
 from webchat.settings.models import DEMO_NAME
 
@@ -38,7 +38,7 @@ _FLAGS = {
 """trl's own flags, with its meanings."""
 
 
-def add_finetune_command(add: Callable[..., argparse.ArgumentParser], option: Callable[..., None]) -> None:
+def add_finetune_command(add: AddCommand, option: Callable[..., None]) -> None:
     """add: a command; option: adds a flag to one of them."""
     about = (
         "Train an adapter for --model, or for the embedded model, on an export; or a model on plain text."

@@ -7,9 +7,9 @@ import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from webchat.commands.terminal import CommandError, known_errors, opened, printable
+from webchat.commands.terminal import AddCommand, CommandError, known_errors, opened, printable
 from webchat.settings import Loaded
 
 if TYPE_CHECKING:
@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from webchat.store import Store
 
 _MOST_SHOWN = 20
-
-
-class AddCommand(Protocol):
-    """Adds a command with the flags of all settings."""
-
-    def __call__(
-        self, name: str, about: str, command: Callable[[Loaded, argparse.Namespace], None]
-    ) -> argparse.ArgumentParser: ...
 
 
 def add_import_command(add: AddCommand, option: Callable[..., None]) -> None:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from webchat.commands.terminal import CommandError, local_time, opened, printable
-from webchat.commands.user import AddCommand, find_person
+from webchat.commands.terminal import AddCommand, CommandError, local_time, opened, printable
+from webchat.commands.user import find_person
 from webchat.settings import Loaded
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from webchat.commands.terminal import CommandError, local_time, opened, printable
-from webchat.commands.user import AddCommand
+from webchat.commands.terminal import AddCommand, CommandError, local_time, opened, printable
 from webchat.settings import Loaded, Settings
 
 if TYPE_CHECKING:

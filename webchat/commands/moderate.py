@@ -6,10 +6,10 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from webchat.commands.export import day_of
-from webchat.commands.terminal import CommandError, opened, printable
+from webchat.commands.terminal import AddCommand, CommandError, opened, printable
 from webchat.commands.user import find_person
 from webchat.settings import Loaded
 
@@ -19,14 +19,6 @@ if TYPE_CHECKING:
     from webchat.store.decision_records import StoredWanted
 
 _SHOWN_CHARS = 200
-
-
-class AddCommand(Protocol):
-    """Adds a command with the flags of all settings."""
-
-    def __call__(
-        self, name: str, about: str, command: Callable[[Loaded, argparse.Namespace], int]
-    ) -> argparse.ArgumentParser: ...
 
 
 def add_moderate_command(add: AddCommand, option: Callable[..., None]) -> None:

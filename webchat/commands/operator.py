@@ -7,8 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from webchat.commands.terminal import CommandError, local_time, opened, printable
-from webchat.commands.user import AddCommand
+from webchat.commands.terminal import AddCommand, CommandError, local_time, opened, printable
 from webchat.settings import Loaded
 
 

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from webchat.settings import Settings
+from webchat.settings import Loaded, Settings
 
 if TYPE_CHECKING:
     from webchat.store import Store
+
+
+Command = Callable[[Loaded, argparse.Namespace], int | None]
+
+
+class AddCommand(Protocol):
+    """Adds a command with the flags of all settings. into: adds it to a group. own: settings whose flags mean
+    something of their own to this command."""
+
+    def __call__(
+        self,
+        name: str,
+        about: str,
+        command: Command,
+        into: Callable[..., argparse.ArgumentParser] = ...,
+        own: Collection[str] = ...,
+    ) -> argparse.ArgumentParser: ...
 
 
 class CommandError(Exception):

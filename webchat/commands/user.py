@@ -7,26 +7,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from getpass import getpass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from webchat.commands.terminal import CommandError, local_time, opened, printable
+from webchat.commands.terminal import AddCommand, CommandError, local_time, opened, printable
 from webchat.settings import Loaded
 
 if TYPE_CHECKING:
     from webchat.store import Store
     from webchat.store.people_records import Person
-
-
-class AddCommand(Protocol):
-    """Adds a command with the flags of all settings."""
-
-    def __call__(
-        self,
-        name: str,
-        about: str,
-        command: Callable[[Loaded, argparse.Namespace], None],
-        into: Callable[..., argparse.ArgumentParser],
-    ) -> argparse.ArgumentParser: ...
 
 
 def add_user_commands(commands: Any, add: AddCommand, option: Callable[..., None]) -> None:

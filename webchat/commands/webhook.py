@@ -9,8 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from webchat.commands.terminal import CommandError, local_time, opened, printable
-from webchat.commands.user import AddCommand
+from webchat.commands.terminal import AddCommand, CommandError, local_time, opened, printable
 from webchat.settings import Loaded
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from pathlib import Path
 from webchat.commands.replay.choosing import RATINGS, SAMPLING, chosen_set, started_runs
 from webchat.commands.replay.printing import print_results, print_sets, write_report
 from webchat.commands.replay.running import cancel_runs, do_runs
-from webchat.commands.terminal import opened, printable
+from webchat.commands.terminal import AddCommand, opened, printable
 from webchat.settings import Loaded
 
 _OWN = ("model", "system_prompt", *SAMPLING)
 
 
-def add_replay_command(add: Callable[..., argparse.ArgumentParser], option: Callable[..., None]) -> None:
+def add_replay_command(add: AddCommand, option: Callable[..., None]) -> None:
     """add: a command; option: adds a flag to one of them."""
     about = "Have other models, or other settings, answer stored conversations again, and compare."
     made = add("replay", about, _replay, own=_OWN)

@@ -12,8 +12,7 @@ from typing import Any
 from webchat.commands.space.carried import Carried, carried
 from webchat.commands.space.folder import build, files_in
 from webchat.commands.space.kinds import KINDS, Kind, kind_for
-from webchat.commands.terminal import CommandError, known_errors
-from webchat.commands.user import AddCommand
+from webchat.commands.terminal import AddCommand, CommandError, known_errors
 from webchat.settings import BadSettings, Loaded, model_specs
 from webchat.settings.model import ModelSettings
 
