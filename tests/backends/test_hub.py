@@ -17,7 +17,8 @@ import pytest
 
 from backends.errors import Unavailable
 from backends.local.loading.hub import download
-from tests.backends.hub_server import COMMIT, running_hub
+from tests.backends.hub_server import running_hub
+from tests.hub import COMMIT
 
 pytest.importorskip("huggingface_hub")
 

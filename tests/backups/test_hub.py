@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from tests.backups.dataset_hub import TOKEN, Hub, running_hub
+from tests.backups.dataset_hub import Hub, running_hub
 from tests.backups.test_backup import settings_in, texts_in
 from tests.backups.test_snapshots import begin, say
+from tests.hub import TOKEN
 from webchat.backups import BackupError
 from webchat.backups.places import snapshots_among
 from webchat.settings import Settings

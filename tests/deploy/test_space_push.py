@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.clean_environment import ROOT
-from tests.deploy.space_hub import TOKEN, Hub, running_hub
+from tests.deploy.space_hub import Hub, running_hub
+from tests.hub import TOKEN
 
 KEY = "sk-planted-8e21"
 GUARD = "https://models.example.com/v1"
