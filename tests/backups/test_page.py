@@ -1,4 +1,4 @@
-"""The commands of "Keep your data", one after another."""
+"""The commands of "Backups", one after another."""
 
 from __future__ import annotations
 
