@@ -115,8 +115,8 @@ def test_a_fresh_clone_of_a_space_is_a_place_for_one(here: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["build", "full"], "has other things in it: thesis.txt"),
-        (["build", "of_another_app"], "has other things in it: app.py"),
+        (["build", "full"], "contains other files: thesis.txt"),
+        (["build", "of_another_app"], "contains other files: app.py"),
         (["build", "full/thesis.txt"], "is a file"),
         (["build", "x", "--kind", "gpus"], "the kinds are endpoint, embedded, gpu, zerogpu"),
         (["build", "x", "--endpoint", "http://127.0.0.1:8000/v1"], "is not on the internet"),

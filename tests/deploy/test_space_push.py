@@ -100,7 +100,7 @@ def test_a_space_is_created_with_its_secrets_and_updated_later(tmp_path: Path, h
     space.files["app.py"] = b"import gradio"
     refused = push(tmp_path, hub, "ada/chat", "--kind", "endpoint", "--yes")
     assert refused.returncode == 2
-    assert "has other things in it" in refused.stderr
+    assert "contains other files" in refused.stderr
     hub.refuses = 402
     refused = push(tmp_path, hub, "ada/new", "--kind", "endpoint", "--yes")
     assert "asks for a paid plan" in refused.stderr

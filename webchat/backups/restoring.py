@@ -57,7 +57,7 @@ def restore(settings: Settings, source: Path, *, replace: bool = False) -> Resto
         _finish(settings, path)
         if path.exists() and not replace:
             raise BackupError(
-                f"There is a database at {path}.", cure="To put the backup in its place: --replace."
+                f"There is a database at {path}.", cure="To replace it with the backup, add --replace."
             )
         staging = _fresh(_staging(path))
         try:

@@ -25,13 +25,13 @@ def add_backup_commands(add: AddCommand, option: Callable[..., None]) -> None:
     )
     made = add("verify", "Read a backup to its end and check the database in it.", _verify)
     made.add_argument("file", nargs="+", help="a backup")
-    made = add("restore", "Put a backup in place of the database. Stop the server first.", _restore)
+    made = add("restore", "Replace the database with a backup. Stop the server first.", _restore)
     made.add_argument("file", help="a backup")
     option(
         made,
         "--replace",
         action="store_true",
-        help="also if there is a database; it is put aside in the folder backups",
+        help="also if a database exists, which is moved to the folder backups",
     )
 
 

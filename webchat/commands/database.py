@@ -20,8 +20,8 @@ def add_database_commands(commands: Any, add: AddCommand, option: Callable[..., 
     db = commands.add_parser("db", help=about, allow_abbrev=False)
     of_database = db.add_subparsers(title="commands", metavar="command", required=True)
     about = (
-        "Copy all tables into an empty database of either kind, and compare them. An interrupted copy goes on"
-        " when the command is repeated."
+        "Copy all tables into an empty database of either kind, and compare them. Repeat the command to"
+        " continue an interrupted copy."
     )
     copy = add("copy", about, _copy, of_database.add_parser)
     copy.add_argument("target", help="postgresql://user@host/name or sqlite:///path; it must be empty")

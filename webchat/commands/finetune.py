@@ -53,12 +53,12 @@ def add_finetune_command(add: AddCommand, option: Callable[..., None]) -> None:
     option(made, "--from", dest="dataset", metavar="PATH", help=about)
     about = "for lm: a config.json of transformers, for a model with fresh weights and a tokenizer of its own"
     option(made, "--config", metavar="FILE", help=about)
-    about = "train all weights, not an adapter: what comes of it is a model of its own (lm always does)"
+    about = "train all weights instead of an adapter; the result is a model (always so for lm)"
     option(made, "--all-weights", action="store_true", help=about)
     option(made, "--name", metavar="NAME", help="the name in the picker (method and time)")
     for name, (kind, about) in _FLAGS.items():
         option(made, f"--{name.replace('_', '-')}", dest=name, type=kind, metavar="N", help=about)
-    option(made, "--resume", action="store_true", help="go on from the last checkpoint of this name")
+    option(made, "--resume", action="store_true", help="continue from the last checkpoint of this name")
     option(made, "--dry-run", action="store_true", help="check, print the command, and train nothing")
     made.add_argument("more", nargs="*", metavar="-- FLAG", help="further flags for trl, behind --")
 

@@ -30,12 +30,10 @@ def add_key_commands(commands: Any, add: AddCommand, option: Callable[..., None]
     keys = key.add_subparsers(title="commands", metavar="command", required=True)
     new = add("new", "Create a key, which is printed once.", _new, keys.add_parser)
     new.add_argument("name", help="what it is for")
-    option(new, "--user", metavar="NAME", help="whose key it is; this machine's own without it")
-    option(
-        new, "--scopes", metavar="A,B", help="what it opens: chat (/v1), read, write (/api); all without it"
-    )
+    option(new, "--user", metavar="NAME", help="whose key it is (this machine's owner)")
+    option(new, "--scopes", metavar="A,B", help="what it opens: chat for /v1, read and write for /api (all)")
     # `models` is a setting
-    option(new, "--models", dest="offered", metavar="A,B", help="the models it can use; all without it")
+    option(new, "--models", dest="offered", metavar="A,B", help="the models it can use (all)")
     option(new, "--expires", default="never", metavar="WHEN", help="12h, 7d, 2w, 2027-01-31 or never (never)")
     option(
         new,

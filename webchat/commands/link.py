@@ -69,7 +69,7 @@ def _add_terms(command: argparse.ArgumentParser, option: Callable[..., None]) ->
         "--models",
         dest="offered",
         metavar="A,B",
-        help="the models its people can use; all without it",
+        help="the models its people can use (all)",
     )
     option(command, "--blind", action="store_true", help="show the models as Model A, Model B")
     option(command, "--template", metavar="ID", help="the only prompt template or persona, a shared one")

@@ -38,7 +38,7 @@ def add_moderate_command(add: AddCommand, option: Callable[..., None]) -> None:
     option(made, "--person", metavar="NAME", help="only of this person: a user name, or an owner's id")
     option(made, "--rule", metavar="NAME", help="only this rule, by its name in the rules file")
     option(made, "--content", action="store_true", help="show the beginning of the texts that are listed")
-    option(made, "--after", metavar="PLACE", help="go on where a run that was stopped said it was")
+    option(made, "--after", metavar="PLACE", help="continue at the place that a stopped run printed")
 
 
 def _moderate(loaded: Loaded, options: argparse.Namespace) -> int:

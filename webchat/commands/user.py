@@ -35,7 +35,7 @@ def add_user_commands(commands: Any, add: AddCommand, option: Callable[..., None
         made = add(name, about, command, users.add_parser)
         made.add_argument("user", metavar="name", help="the user name, or the id that the list shows")
     made.add_argument("state", choices=("on", "off"), metavar="state", help="on or off")
-    about = "Delete a person's account and everything of theirs. This can't be undone."
+    about = "Delete a person's account and all their data. This can't be undone."
     made = add("remove", about, _remove, users.add_parser)
     made.add_argument("user", metavar="name", help="the user name, or the id that the list shows")
     option(made, "--yes", action="store_true", help="don't ask for confirmation")

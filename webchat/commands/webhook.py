@@ -23,12 +23,12 @@ def add_webhook_commands(commands: Any, add: AddCommand, option: Callable[..., N
     )
     webhooks = webhook.add_subparsers(title="commands", metavar="command", required=True)
     new = add("new", "Create a webhook; the secret that signs is printed once.", _new, webhooks.add_parser)
-    new.add_argument("url", help="where to send what happens, beginning with https://")
+    new.add_argument("url", help="where to send events, beginning with https://")
     option(
         new,
         "--events",
         metavar="A,B",
-        help="reply.ended, judgement.saved, vote.saved; all without it",
+        help="reply.ended, judgement.saved, vote.saved (all)",
     )
     option(
         new,
@@ -36,7 +36,7 @@ def add_webhook_commands(commands: Any, add: AddCommand, option: Callable[..., N
         action="store_true",
         help="also send the texts of chats that operators may read (no)",
     )
-    add("list", "List the webhooks and what waits for them.", _list, webhooks.add_parser)
+    add("list", "List the webhooks and their waiting deliveries.", _list, webhooks.add_parser)
     for name, about, command in (
         ("test", "Send a signed test to a webhook, now.", _test),
         ("retry", "Send what was given up again.", _retry),
@@ -58,7 +58,7 @@ def _new(loaded: Loaded, options: argparse.Namespace) -> None:
             raise CommandError(str(error)) from None
     print(made.secret)
     print(
-        f"The webhook {made.id} is told of {', '.join(made.events)}. The secret is shown only once: the"
+        f"The webhook {made.id} receives {', '.join(made.events)}. The secret is shown only once: the"
         " receiver checks signatures with it.",
         file=sys.stderr,
     )

@@ -46,7 +46,7 @@ def add_replay_command(add: AddCommand, option: Callable[..., None]) -> None:
     option(made, "--from", dest="held_out", metavar="DIR", help=about)
     about = "a model of the picker that answers; may be repeated"
     option(made, "--model", dest="answers", action="append", metavar="NAME", help=about)
-    about = "what a run with other settings is called (the model, and what is set)"
+    about = "the name of a run with other settings (the model, and what is set)"
     option(made, "--name", metavar="NAME", help=about)
     about = "a prompt template whose system prompt is used in place of each chat's"
     option(made, "--template", metavar="ID", help=about)
@@ -58,7 +58,7 @@ def add_replay_command(add: AddCommand, option: Callable[..., None]) -> None:
     option(made, "--retry", action="store_true", help="do what failed once more")
     about = "write the results as one HTML file, in the language of --language"
     option(made, "--report", metavar="FILE", help=about)
-    option(made, "--cancel", action="store_true", help="end the runs of the set; what is done stays")
+    option(made, "--cancel", action="store_true", help="cancel the runs of the set; finished replies stay")
     option(made, "--delete", action="store_true", help="delete the set with its runs and their replies")
 
 

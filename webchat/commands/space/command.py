@@ -127,7 +127,7 @@ def _models(loaded: Loaded) -> tuple[ModelSettings, ...]:
 
 def _ask() -> None:
     if not sys.stdin.isatty():
-        raise CommandError("Nobody can be asked here; add --yes to go ahead.")
+        raise CommandError("There is no terminal to ask at; add --yes to go ahead.")
     if input("Go ahead? [y/N] ").strip().lower() not in ("y", "yes"):
         raise CommandError("Nothing was changed.")
 

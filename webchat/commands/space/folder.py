@@ -92,7 +92,7 @@ def check_replaceable(folder: Path) -> None:
     ours = app.is_file() and app.read_text(encoding="utf-8", errors="replace").startswith(MARK)
     if others := strangers(names, ours=ours):
         raise CommandError(
-            f"{folder} has other things in it: {', '.join(others[:3])}{' ...' if len(others) > 3 else ''}."
+            f"{folder} contains other files: {', '.join(others[:3])}{' ...' if len(others) > 3 else ''}."
             " Give an empty folder, a fresh clone of a Space, or one that `webchat space build` wrote."
         )
 

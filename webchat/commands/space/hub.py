@@ -171,7 +171,7 @@ class Hub:
             ours = Path(app).read_text(encoding="utf-8", errors="replace").startswith(MARK)
         if others := strangers(names, ours=ours):
             raise CommandError(
-                f"The Space {plan.name} has other things in it: {', '.join(map(printable, others[:3]))}."
+                f"The Space {plan.name} contains other files: {', '.join(map(printable, others[:3]))}."
                 " Choose another name, or empty it first."
             )
 
