@@ -9,7 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from tests.postgres import PostgresServer
 from tests.store.talk import Talk
@@ -106,6 +106,14 @@ def test_no_lease_ends_under_a_transaction_and_none_is_held_by_one_that_stands_s
         with pytest.raises(StoreUnavailable):
             standing_still()
         assert living.owner(owner).name == "Ada"
+
+
+def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(postgres: PostgresServer) -> None:
+    url = postgres.fresh()
+    with closing(Store.open(url)) as store, store.unfenced(write=True) as connection:
+        connection.execute(text(f"ALTER DATABASE {make_url(url).database} SET synchronous_commit = off"))
+    with closing(Store.open(url)) as store, store.unfenced(write=True) as connection:
+        assert connection.scalar(text("SHOW synchronous_commit")) == "on"
 
 
 def test_a_webhook_that_is_removed_meanwhile_costs_no_reply(stores: tuple[Store, Store]) -> None:

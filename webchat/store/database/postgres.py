@@ -28,6 +28,11 @@ IDLE_MS = 8_000
 """How long a transaction may wait for its process before PostgreSQL ends it: one that is paused holds up
 nobody."""
 
+# Some servers report commits before they are written: a crash would lose what people were shown.
+_WAITS_FOR_DISK = (
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+)
+
 WAIT_MS = 10_000
 """How long a statement waits for a lock, longer than an idle transaction lasts: nothing waits for ever for
 what an administrator does."""
@@ -80,6 +85,7 @@ class Postgres(Dialect):
             connection.autocommit = True
             connection.execute(f"SET lock_timeout = {WAIT_MS}")
             if write:
+                connection.execute(_WAITS_FOR_DISK)
                 connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_MS}")
             connection.autocommit = False
 
