@@ -563,3 +563,21 @@ def test_what_operators_may_not_read_is_not_accepted_unread(store: Store, local:
     assert [one.comment for one in store.usable()] == ["mine"]
     store.set_trains(member.owner, False)
     assert store.review_judgements(local.owner, seen, "rejected") == Reviewed(1, 0)
+
+
+def test_many_are_reviewed_and_taken_back_in_slices(
+    store: Store, talk: Talk, local: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webchat.store.judgements.reviewing.SLICE_ROWS", 2)
+    made = [given(store, talk, talk.say(f"{at}", "Hi").reply.id, GOOD) for at in range(5)]
+    seen = {one.id: one.changed_at for one in made}
+    done = store.review_judgements(local.owner, seen, "rejected")
+    assert (done.reviewed, done.changed, done.unread) == (5, 0, 0)
+    assert {store.judgement(local.owner, id).review.state for id in seen} == {"rejected"}
+    assert done.decision is not None
+    assert len({store.judgement(local.owner, id).review.at for id in seen}) == 1
+    assert store.undo_reviews(local.owner, done.decision) == 5
+    assert {store.judgement(local.owner, id).review.state for id in seen} == {"new"}
+    for ids in ({}, seen):
+        with pytest.raises(NotFound):
+            store.review_judgements(talk.owner, ids, "rejected")

@@ -140,6 +140,7 @@ NOT_OF_AN_OWNER = {
     # what makes something of one's own
     "create_template",
     "begin_call",
+    "open_call",
     # owners themselves, asked by the door
     "local_owner",
     "create_owner",
@@ -346,7 +347,7 @@ OF_WEBHOOKS = {
     "event_data",
 }
 # Of a program's call, in `test_calls.py`.
-OF_CALLS = {"erase_call"}
+OF_CALLS = {"erase_call", "add_to_call", "show_call"}
 NOT_VERBS = {"open", "close", "call", "transaction", "unfenced", "in_turn", "slices", "index_soon", "purging"}
 
 

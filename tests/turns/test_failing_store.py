@@ -163,6 +163,36 @@ async def test_replies_share_their_commits(bench: MakeBench, failing: FailingSto
         assert failing.batches < 60
 
 
+@pytest.mark.parametrize("lost", ["open_call", "add_to_call", "show_call"])
+async def test_a_long_call_is_whole_though_an_answer_of_the_store_is_lost(
+    bench: MakeBench, store: Store, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    lose = [lost]
+
+    class Unconfirmed(FailingStore):
+        async def call(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
+            done = await super().call(verb, *args, **kwargs)
+            if getattr(verb, "func", None) == getattr(self._store, lost) and lose:
+                lose.clear()
+                raise StoreUnavailable("The line is dead.")
+            return done
+
+    monkeypatch.setattr("webchat.turns.asking.RETRY_SECONDS", (0.01,) * 5)
+    monkeypatch.setattr("webchat.store.verbs.calls.SLICE_MESSAGES", 2)
+    path = tuple(Said("user" if at % 2 else "assistant", f"w{at}") for at in range(1, 8))
+    echo = EchoBackend()
+    async with bench(echo, store=Unconfirmed(store)) as at:
+        for stored in (True, False):
+            lose[:] = [lost]
+            begun = await at.ask("call", called=Called(path, stored=stored))
+            assert (await at.end(begun)).text == "w7"
+            assert echo.requests[-1].messages == path
+        (kept,) = at.store.list_conversations(at.owner).items
+        assert kept.active_leaf_id is not None
+        shown = at.store.path(at.owner, kept.active_leaf_id)
+        assert [one.text for one in shown][: len(path)] == [one.text for one in path]
+
+
 @pytest.mark.parametrize("stored", [True, False])
 async def test_a_call_whose_beginning_is_confirmed_late_keeps_its_tools_or_never_runs(
     bench: MakeBench, store: Store, monkeypatch: pytest.MonkeyPatch, stored: bool

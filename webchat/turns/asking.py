@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from random import SystemRandom
+from typing import TypeVar
 
 from backends.types import Request as Asked
 from backends.types import Sampling
@@ -34,6 +35,7 @@ from webchat.store.records import (
     NewSide,
     NewTurn,
 )
+from webchat.store.verbs.calls import brought, is_long
 from webchat.turns.ask import Against, Ask, Called
 from webchat.turns.comparing.pairing import candidates, next_pair
 from webchat.turns.errors import (
@@ -59,6 +61,8 @@ log = logging.getLogger(__name__)
 BEGIN_TRIES = 4
 """How often the store is asked to begin a turn before the request is rejected."""
 
+
+R = TypeVar("R")
 
 Sides = tuple[NewSide, NewSide]
 """Left and right."""
@@ -189,12 +193,29 @@ class Asking:
         )
         called = replace(called, path=asked.messages, options=asked.options)
         new = replace(new, settings=replace(settings, sampling=asked.sampling))
-        begin = partial(self._store.begin_call, stored=called.stored)
-        begun = await self._stored(party, new, begin, called.path, called=called)
+        if is_long(called.path):
+            begun = await self._stored_in_slices(party, new, called)
+        else:
+            begin = partial(self._store.begin_call, stored=called.stored)
+            begun = await self._stored(party, new, begin, called.path, called=called)
         reply = begun.reply
         if reply.continues is None:
             return begun, None, called
         return begun, replace(reply, id=reply.continues, continues=None, state="complete"), called
+
+    async def _stored_in_slices(self, party: Party, new: NewTurn, called: Called) -> BegunTurn:
+        """Begin a call with a long path, between whose slices others use the store's writer."""
+        owner, stored = party.owner, called.stored
+        call = await asyncio.to_thread(brought, owner, new, called.path)
+        begin = partial(self._store.open_call, stored=stored)
+        begun = await self._stored(party, new, begin, call, called=called)
+        if begun.conversation.id != call.id:
+            return begun
+        for rows in call.slices():
+            add = partial(self._store.add_to_call, stored=stored)
+            await _again(partial(self._store.call, add, owner, call, rows))
+        await _again(partial(self._store.call, partial(self._store.show_call, stored=stored), owner, call))
+        return replace(begun, path=call.path)  # known, also where the beginning was confirmed late
 
     async def _stored(
         self,
@@ -206,14 +227,8 @@ class Asking:
     ) -> BegunTurn:
         """Begin a turn by a verb; if asked again, the store finds it by its key. called: of a call, as
         reviewed. Raises `StoreError`."""
-        begin = partial(self._store.call, begins, party.owner, new, *more)
-        for pause in RETRY_SECONDS[: BEGIN_TRIES - 1]:
-            try:
-                return await begin()
-            except StoreUnavailable:
-                await asyncio.sleep(pause)
         try:
-            return await begin()
+            return await _again(partial(self._store.call, begins, party.owner, new, *more))
         except StoreUnavailable:
             task = asyncio.create_task(
                 self._settle(party, new.client_key, called), name="what became of an ask"
@@ -415,6 +430,16 @@ class Asking:
         chosen = None if settings is None else settings.sampling.max_tokens
         most = self._models.spec(model).sampling.max_tokens or LONGEST_REPLY
         return min(chosen or most, most)
+
+
+async def _again(do: Callable[[], Awaitable[R]]) -> R:
+    """What the store is asked, again while it cannot be reached. Raises `StoreError`."""
+    for pause in RETRY_SECONDS[: BEGIN_TRIES - 1]:
+        try:
+            return await do()
+        except StoreUnavailable:
+            await asyncio.sleep(pause)
+    return await do()
 
 
 def _same(begun: BegunTurn, asked: str | None, ask: Ask) -> BegunTurn:

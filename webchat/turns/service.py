@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +255,9 @@ class Turns:
             self._turns.pop(begun.reply.id, None)
         if turn is not None and turn.fleeting:
             try:
-                await self._store.call(self._store.erase_call, turn.owner, turn.conversation_id)
+                erase = partial(self._store.call, self._store.erase_call, turn.owner, turn.conversation_id)
+                while not await erase():
+                    pass
             except StoreError as error:
                 log.warning("a call's messages will be deleted at the next start: %s", error)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -52,6 +53,8 @@ from webchat.store.judgements.rows import is_live, judgements_query, load_judgem
 from webchat.store.judgements.snapshots import ENDED_WITH_TEXT, judged_of
 from webchat.store.records import Page
 from webchat.store.testers.verbs import TesterVerbs, agreed
+
+R = TypeVar("R")
 
 MOST_REVIEWED = 500
 """Judgements reviewed at once."""
@@ -125,10 +128,9 @@ class ReviewVerbs(TesterVerbs):
             raise NotFound("judgement")
         return _without_words(row, load_judgement(row, judged_of(connection, row.message_id)))
 
-    @writes
+    @long
     def review_judgements(
         self,
-        connection: Connection,
         operator: str,
         shown: Mapping[str, datetime],
         state: ReviewState,
@@ -136,13 +138,36 @@ class ReviewVerbs(TesterVerbs):
     ) -> Reviewed:
         """Say what is made of judgements, at most `MOST_REVIEWED`; of one, `edited` with a better answer.
         shown: their ids, each with its `changed_at` when the operator saw it; what was changed since stays as
-        it is. Nothing is accepted whose words operators may not read: they would be exported unread once
-        its person agrees. Raises ValueError for an answer without `edited` and the other way round, or for
-        several."""
+        it is. Nothing is accepted whose words operators may not read: they would be exported unread once its
+        person agrees. In slices: if it is interrupted, the first ones are reviewed. Raises ValueError for an
+        answer without `edited` and the other way round, or for several."""
         if len(shown) > MOST_REVIEWED:
             raise ValueError(f"at most {MOST_REVIEWED} judgements can be reviewed at once")
         if (state == "edited") != bool(better.strip()) or (better.strip() and len(shown) > 1):
             raise ValueError("a better answer belongs to one judgement that is edited")
+        at, better = None if state == "new" else now(), clean(better) if better.strip() else ""
+        total = Reviewed(0, 0)
+        were: dict[str, Mapping[str, Any]] = {}
+        for one in self.slices(
+            partial(self._review, operator, some, state, better, at) for some in _sliced(shown)
+        ):
+            assert one.decision is not None
+            were.update(one.decision.before)
+            total = Reviewed(
+                total.reviewed + one.reviewed, total.changed + one.changed, total.unread + one.unread
+            )
+        return replace(total, decision=Decision(state, at, were))
+
+    @writes
+    def _review(
+        self,
+        connection: Connection,
+        operator: str,
+        shown: Mapping[str, datetime],
+        state: ReviewState,
+        better: str,
+        at: datetime | None,
+    ) -> Reviewed:
         must_operate(connection, operator)
         columns = (JudgementRow.id, JudgementRow.changed_at, *_REVIEW)
         locked = select(*columns).where(JudgementRow.id.in_(shown)).order_by(JudgementRow.id)
@@ -153,16 +178,14 @@ class ReviewVerbs(TesterVerbs):
             may = judgements_query().with_only_columns(JudgementRow.id)
             read = set(connection.scalars(may.where(JudgementRow.id.in_(same), readable())))
             same, unread = [id for id in same if id in read], len(same) - len(read)
-        fresh = state == "new"
-        at = None if fresh else now()
         connection.execute(
             update(JudgementRow)
             .where(JudgementRow.id.in_(same))
             .values(
                 review=state,
-                reviewed_by=None if fresh else operator,
+                reviewed_by=None if at is None else operator,
                 reviewed_at=at,
-                review_better=clean(better) if better.strip() else "",
+                review_better=better,
             )
         )
         were = {
@@ -172,10 +195,15 @@ class ReviewVerbs(TesterVerbs):
         }
         return Reviewed(len(same), changed, unread, Decision(state, at, were))
 
-    @writes
-    def undo_reviews(self, connection: Connection, operator: str, decision: Decision) -> int:
+    @long
+    def undo_reviews(self, operator: str, decision: Decision) -> int:
         """Make of judgements what they were before an operator's own decision; returns how many. What was
-        decided or changed since stays as it is, and so do exported files."""
+        decided or changed since stays as it is, and so do exported files. In slices, like the decision."""
+        parts = (replace(decision, before=some) for some in _sliced(decision.before))
+        return sum(self.slices(partial(self._undo, operator, part) for part in parts))
+
+    @writes
+    def _undo(self, connection: Connection, operator: str, decision: Decision) -> int:
         must_operate(connection, operator)
         by = None if decision.state == "new" else operator
         left = (
@@ -303,6 +331,13 @@ def _listed() -> Select[Any]:
         .join(_JUDGE, _JUDGE.id == JudgementRow.owner_id)
         .outerjoin(_ASKED, _ASKED.id == MessageRow.parent_id)
     )
+
+
+def _sliced(shown: Mapping[str, R]) -> Iterator[Mapping[str, R]]:
+    """At least one, which finds out whether an operator asks."""
+    ids = list(shown)
+    for start in range(0, max(1, len(ids)), SLICE_ROWS):
+        yield {id: shown[id] for id in ids[start : start + SLICE_ROWS]}
 
 
 def _wanted(query: Select[Any], wanted: JudgementFilter) -> Select[Any]:
