@@ -14,7 +14,7 @@ from backends.echo import EchoBackend, Step
 from backends.errors import RateLimited
 from tests.api.archives import read_archive
 from tests.api.conftest import MakeSite, Site
-from tests.store.talk import exported
+from tests.store.talk import called, exported
 from webchat.api.exporting.exports import MOST_OPEN, MOST_SELECTED
 from webchat.api.filenames import disposition
 from webchat.api.wire.messages import Archive
@@ -117,6 +117,39 @@ async def test_a_chat_without_a_reply_in_words_still_has_its_question(make_site:
         (line,) = (await client.get("/api/export", params={"format": form})).text.splitlines()
         said, _, text = LINES[form]
         assert [one[text] for one in json.loads(line)[said]] == ["Anybody?"]
+
+
+async def test_tool_calls_are_in_every_form_that_has_a_place_for_them(site: Site) -> None:
+    owner = site.visitor()
+    client = site.client(owner)
+    called(site.store, owner.id, argument="```<b>", result="````\n<i>high")
+
+    async def form(name: str) -> str:
+        return (await client.get("/api/export", params={"format": name})).text
+
+    text = await form("markdown")
+    assert '<summary>Called tide</summary>\n\n````\n{"at": "```<b>"}\n````' in text
+    assert "## Tool\n\n`````\n````\n<i>high\n`````" in text
+    page = await form("html")
+    assert (
+        '<summary dir="auto">Called tide</summary><pre dir="auto">{&quot;at&quot;: &quot;```&lt;b&gt;' in page
+    )
+    assert "````\n&lt;i&gt;high" in page
+    line = json.loads(await form("openai"))
+    function = {"name": "tide", "arguments": '{"at": "```<b>"}'}
+    assert line["messages"][1:3] == [
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [{"id": "a", "type": "function", "function": function}],
+        },
+        {"role": "tool", "content": "````\n<i>high", "tool_call_id": "a"},
+    ]
+    assert [one["function"]["name"] for one in line["messages"][3]["tool_calls"]] == ["sail"]
+    definition = {"name": "tide", "description": "Tells the tide.", "parameters": {"type": "object"}}
+    assert line["tools"] == [{"type": "function", "function": definition}]
+    said = [one["value"] for one in json.loads(await form("sharegpt"))["conversations"]]
+    assert said == ["Shall I sail?", "I look."]
 
 
 HOSTILE = """<script>alert(1)</script> <img src=x onerror=y> ![x](https://example.org/x.png)

@@ -17,6 +17,7 @@ from backends.echo import EchoBackend
 from backends.types import Media
 from tests.api.conftest import MakeSite, Site
 from tests.asgi import Ask, whole
+from tests.store.talk import called
 from webchat.auth.delays import FREE_FAILURES
 from webchat.recent import Recent
 from webchat.sharing.share_errors import ShareDelayed, ShareLocked
@@ -329,6 +330,21 @@ async def test_personal_data_is_replaced_everywhere(make_site: MakeSite, forced:
         assert "ada@example.org" not in text
         assert text.count("[EMAIL_1]") >= 3
         assert "ada@example.org" not in str(site.store.shared_messages(made["id"], 0, 10))
+
+
+async def test_tool_calls_are_shared_masked_and_continued(make_site: MakeSite) -> None:
+    async with make_site(shares="masked") as site:
+        person = site.visitor()
+        owner = site.client(person)
+        begun = called(site.store, person.id, argument="of ada@example.org", result="mail ada@example.org")
+        made = await shared(owner, {"conversation": {"id": begun.conversation.id}}, allow_copy=True)
+        page = (await reader(site).get("/" + made["path"])).text
+        assert '<summary dir="auto">Called tide</summary>' in page
+        assert "{&quot;at&quot;: &quot;of [EMAIL_1]&quot;}" in page
+        assert '<pre dir="auto">mail [EMAIL_1]</pre>' in page
+        copied = (await owner.post(f"/api/shares/{made['id']}/copy", json={})).json()
+        _, calling, result, _ = (await owner.get(f"/api/conversations/{copied['id']}")).json()["messages"]
+        assert (calling["tool_calls"][0]["name"], result["tool_call_id"]) == ("tide", "a")
 
 
 async def test_masked_shares_show_no_pictures(make_site: MakeSite) -> None:

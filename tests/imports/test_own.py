@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from backends.echo import EchoBackend
-from backends.types import Message, Role, ToolCall
+from backends.types import Role, ToolCall
 from tests.api.conftest import MakeSite, make_site
 from tests.api.test_exports import _grown
 from tests.imports.into import Into, importer
+from tests.store.talk import called
 from webchat.imports import Found
 from webchat.store import Store
-from webchat.store.records import ConversationSettings, FinishedTurn, JournalEntry, NewTurn, Provenance
 
 __all__ = ["make_site"]
 
@@ -42,7 +42,7 @@ async def test_the_round_trip_is_lossless(make_site: MakeSite, tmp_path: Path) -
         ids = [await _grown(site, client) for _ in range(2)]
         await client.patch(f"/api/conversations/{ids[0]}", json={"title": "Renamed", "pinned": True})
         await client.patch(f"/api/conversations/{ids[1]}", json={"archived": True})
-        _called(site.store, owner.id)
+        called(site.store, owner.id)
         original = (await client.get("/api/export")).json()
     path = tmp_path / "ours.json"
     path.write_text(json.dumps(original), encoding="utf-8")
@@ -55,30 +55,10 @@ async def test_the_round_trip_is_lossless(make_site: MakeSite, tmp_path: Path) -
     assert normalised(back) == normalised(original)
     assert len(back["conversations"][0]["messages"]) == 7
     _, calling, result, reply = back["conversations"][2]["messages"]
-    assert calling["tool_calls"] == [{"id": "a", "name": "tide", "arguments": '{"at":  "sea"}'}]
+    assert calling["tool_calls"] == [{"id": "a", "name": "tide", "arguments": '{"at": "sea"}'}]
     assert (result["tool_call_id"], reply["tool_calls"][0]["name"], reply["cut_calls"]) == ("a", "sail", 1)
-    assert back["conversations"][2]["provenance"][reply["id"]]["options"] == {"tool_choice": "required"}
-
-
-def _called(store: Store, owner: str) -> None:
-    """A kept call with the result of a tool, whose reply breaks off in its second tool call."""
-    calls = (ToolCall("a", "tide", '{"at":  "sea"}'),)
-    path = (
-        Message("user", "Sail?"),
-        Message("assistant", "", calls),
-        Message("tool", "high", tool_call_id="a"),
-    )
-    new = NewTurn(None, None, None, "call", "echo", ConversationSettings())
-    id = store.begin_call(owner, new, path, stored=True).reply.id
-    entries = [
-        JournalEntry(
-            id, at, "tool", json.dumps({"index": at, "id": str(at), "name": "sail", "arguments": said})
-        )
-        for at, said in ((1, "{}"), (2, "{"))
-    ]
-    store.write_batch(
-        entries, [FinishedTurn(id, "interrupted", provenance=Provenance(options={"tool_choice": "required"}))]
-    )
+    options = back["conversations"][2]["provenance"][reply["id"]]["options"]
+    assert (options["tools"][0]["name"], options["tool_choice"]) == ("tide", "required")
 
 
 def test_exports_of_the_first_form_are_read_with_their_tool_calls(into: Into) -> None:

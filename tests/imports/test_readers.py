@@ -138,10 +138,13 @@ def test_lines_for_openai_and_trl(into: Into) -> None:
     found = [one.conversation for one in conversations_of(path) if isinstance(one, Located)]
     said = [[message.text for message in one.messages] for one in found]
     both = ["Which way?", "South.", "North."]
-    assert said == [["Which way?", "South."], ["Which way?", "South."], ["Which way?", "South."], both, both]
+    short = ["Which way?", "South."]
+    assert said == [["Which way?", "", "sea", "South."], short, short, both, both]
     assert [one.leaf for one in found[3:]] == [found[3].messages[1].id, found[4].messages[1].id]
     assert found[0].settings.system_prompt == "Be brief."
-    assert found[0].messages[1].reasoning == "**look**\n\n```json\n{}\n```\n\n**look**\n\n```\nsea\n```"
+    _, calling, result, _ = found[0].messages
+    (call,) = calling.tool_calls
+    assert (call.name, call.arguments, result.role, result.tool_call_id) == ("look", "{}", "tool", call.id)
 
 
 EVERY: dict[str, Callable[[Path], Path]] = {

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
+from backends.types import Message as Given
+from backends.types import ToolCall
 from webchat.store import ExportedConversation, Store
-from webchat.store.records import BegunTurn, FinishedTurn, JournalEntry, Message, NewTurn
+from webchat.store.records import BegunTurn, FinishedTurn, JournalEntry, Message, NewTurn, Provenance
 
 Result = TypeVar("Result")
 
@@ -59,6 +62,28 @@ class Talk:
 
     def found(self, query: str) -> list[str]:
         return [hit.conversation_id for hit in self.store.search(self.owner, query).items]
+
+
+def called(store: Store, owner: str, argument: str = "sea", result: str = "high") -> BegunTurn:
+    """A kept call with the result of a tool, whose reply breaks off in its second tool call."""
+    calls = (ToolCall("a", "tide", json.dumps({"at": argument})),)
+    path = (
+        Given("user", "Shall I sail?"),
+        Given("assistant", "", calls),
+        Given("tool", result, tool_call_id="a"),
+    )
+    begun = store.begin_call(owner, NewTurn(None, None, None, "call", "echo"), path, stored=True)
+    id = begun.reply.id
+    entries = [JournalEntry(id, 1, "text", "I look.")]
+    for at, (name, said) in enumerate((("sail", "{}"), ("swim", "{")), 2):
+        piece = {"index": at, "id": f"b{at}", "name": name, "arguments": said}
+        entries.append(JournalEntry(id, at, "tool", json.dumps(piece) + "\n"))
+    tools = [
+        {"name": "tide", "description": "Tells the tide.", "parameters": {"type": "object"}, "strict": None}
+    ]
+    made = Provenance(options={"tools": tools, "tool_choice": "required"})
+    store.write_batch(entries, [FinishedTurn(id, "interrupted", provenance=made)])
+    return begun
 
 
 def settled(store: Store) -> None:

@@ -102,3 +102,47 @@ def test_the_newest_reply_that_tells_says_what_the_window_holds(page: Page) -> N
     assert read(cut) == {"used": 100, "firstSent": "u", "leftOut": 2}
     assert read(cut, older="a cursor")["leftOut"] is None
     assert read([asked, reply(first_sent="on an older page")])["leftOut"] is None
+
+
+def test_tool_calls_and_their_results_are_folded_word_for_word(page: Page) -> None:
+    hostile = "<img src=x>"
+    call = {"id": "a", "name": hostile, "arguments": f'{{"at": "{hostile}"}}'}
+    base = {
+        "id": "m",
+        "siblings": ["m"],
+        "state": "complete",
+        "text": "",
+        "reasoning": "",
+        "seq": 1,
+        "rating": 0,
+    }
+    records = [
+        {**base, "role": "assistant", "tool_calls": [call]},
+        {**base, "role": "tool", "text": hostile, "tool_call_id": "a"},
+        {**base, "role": "assistant", "state": "interrupted", "text": "So", "cut_calls": 1},
+    ]
+    drawn = page.evaluate(
+        """async (records) => {
+          const { MessageView } = await import("./message.js");
+          return records.map((record) => {
+            const { element } = new MessageView({ siblings: [], ...record }, t);
+            const texts = (what) => [...element.querySelectorAll(what)].map((one) => one.textContent);
+            const open = element.querySelectorAll("details[open], img").length;
+            return [texts("summary"), texts("pre"), texts(".wc-note-text").join(" "), open];
+          });
+        }""",
+        records,
+    )
+    assert drawn[0] == [[f"transcript.tool_call {hostile}"], [call["arguments"]], "", 0]
+    assert drawn[1] == [["transcript.tool_result"], [hostile], "", 0]
+    assert drawn[2] == [[], [], "transcript.interruptedtranscript.cut_call 1", 0]
+    sent = {"role": "assistant", "content": None, "message_id": None}
+    posted = {"id": "a", "type": "function", "function": {"name": "look", "arguments": hostile}}
+    prompt = page.evaluate(
+        """(messages) => {
+          const view = promptView({ messages });
+          return [...view.querySelectorAll("summary, pre")].map((one) => one.textContent);
+        }""",
+        [{**sent, "tool_calls": [posted]}],
+    )
+    assert prompt[1:] == [hostile]

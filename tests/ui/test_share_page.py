@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Page, Route
 
-from backends.types import Role
+from backends.types import Role, ToolCall
 from tests.browser import PATIENCE, launched
 from tests.ui.payloads import PAYLOADS
 from webchat.auth.headers import Hardening
@@ -20,7 +20,7 @@ from webchat.store.share_records import Share, SharedMessage
 NOW = datetime.now(UTC)
 ADDRESS = "http://share.test/s/" + "a" * 32
 AT_ONCE = 40
-ROLES: tuple[Role, ...] = ("user", "assistant")
+ROLES: tuple[Role, ...] = ("user", "assistant", "tool")
 WAKE = """() => {
   const kinds = ["toggle", "focus", "pointerenter", "error", "load"];
   const all = document.querySelectorAll("*");
@@ -37,7 +37,15 @@ def written(payloads: list[str]) -> str:
         "a" * 32, "o", "c", payloads[0], NOW, None, None, 1, 1, 0, True, True, False, None
     )  # fmt: skip
     messages = [
-        SharedMessage(role, text, "complete", NOW, reasoning=text, model=text)
+        SharedMessage(
+            role,
+            text,
+            "complete",
+            NOW,
+            reasoning=text if role != "tool" else "",
+            model=text,
+            tool_calls=(ToolCall("id", text, text),) if role == "assistant" else (),
+        )
         for text in payloads
         for role in ROLES
     ]

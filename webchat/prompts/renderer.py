@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from backends.base import Capabilities
 from backends.types import Message, Options, Request, Role, Sampling, opened_with
 from webchat.prompts.fitting import first_kept
-from webchat.store.records import ConversationSettings, PathMessage
+from webchat.store.records import ConversationSettings, PathMessage, answered_calls
 
 CONTINUE = (
     "Your last reply was cut off. Go on exactly where it ended, from the next character. "
@@ -190,26 +190,8 @@ def _turns(path: Iterable[PathMessage], capabilities: Capabilities | None) -> li
     if capabilities is None:
         kept = {message.id for message in read}
     else:
-        kept = _answered(read) if capabilities.tools else set()
+        kept = answered_calls(read) if capabilities.tools else set()
     return [(_message(message, in_words=message.id not in kept), message.id) for message in read]
-
-
-def _answered(path: Sequence[PathMessage]) -> set[str]:
-    """The ids of messages with tool calls that all have results right behind them, and of these."""
-    answered: set[str] = set()
-    group: list[str] = []
-    missing: set[str] = set()
-    for message in path:
-        if message.tool_calls:
-            group, missing = [message.id], {call.id for call in message.tool_calls}
-        elif message.role == "tool" and message.tool_call_id in missing:
-            group.append(message.id)
-            missing.remove(message.tool_call_id)
-            if not missing:
-                answered.update(group)
-        else:
-            missing = set()
-    return answered
 
 
 def _message(message: PathMessage, *, in_words: bool) -> Message:

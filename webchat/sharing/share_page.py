@@ -63,9 +63,15 @@ def message(frame: Frame, share_id: str, number: int, shared: SharedMessage) -> 
     media = f"{share_id}/media/"
     if person:
         said = f'<div class="wc-words" dir="auto">{escape(shared.text)}</div>'
+    elif shared.role == "tool":
+        who, said = words["transcript.tool"], _folded(words["transcript.tool_result"], shared.text)
     else:
         text = reply(shared.text, words, media, f"m{number}-")
-        said = f'<div class="wc-md">{text}</div>'
+        said = f'<div class="wc-md">{text}</div>' if shared.text else ""
+        said += "".join(
+            _folded(words["transcript.tool_call"].format(name=call.name), call.arguments)
+            for call in shared.tool_calls
+        )
     thought = ""
     if shared.reasoning.strip():
         inner = reply(shared.reasoning, words, media, f"r{number}-")
@@ -80,6 +86,14 @@ def message(frame: Frame, share_id: str, number: int, shared: SharedMessage) -> 
         f'<article class="wc-share-{"user" if person else "reply"}" id="m{number}">'
         f'<h2><span dir="auto">{escape(who)}</span> {_time(shared.created_at)}</h2>{thought}{said}{note}'
         "</article>\n"
+    )
+
+
+def _folded(title: str, text: str) -> str:
+    """Something of a tool, word for word."""
+    return (
+        f'<details class="wc-share-reasoning"><summary dir="auto">{escape(title)}</summary>'
+        f'<pre dir="auto">{escape(text)}</pre></details>'
     )
 
 

@@ -10,7 +10,7 @@ import asyncio
 import re
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -266,7 +266,7 @@ def expiry(days: int | None) -> datetime | None:
 def _shared(branch: Sequence[Message], wish: Wish) -> Iterable[SharedMessage]:
     for message in map(blinded, branch):
         chosen = wish.messages is None or message.id in wish.messages
-        if chosen and message.role in ("user", "assistant") and (message.text or message.reasoning):
+        if chosen and (message.text or message.reasoning or message.tool_calls):
             yield SharedMessage(
                 role=message.role,
                 text=message.text,
@@ -274,6 +274,8 @@ def _shared(branch: Sequence[Message], wish: Wish) -> Iterable[SharedMessage]:
                 created_at=message.created_at,
                 reasoning=message.reasoning if wish.reasoning else "",
                 model=message.model if wish.models else None,
+                tool_calls=message.tool_calls,
+                tool_call_id=message.tool_call_id,
             )
 
 
@@ -295,14 +297,20 @@ def _masked(new: NewShare, finder: Finder) -> NewShare:
     texts = [new.title]
     for message in new.messages:
         texts += (_MEDIA_ID.sub("", message.text), message.reasoning, message.model or "")
-    title, *rest = mask_texts(texts, finder)
-    messages = tuple(
-        replace(message, text=text, reasoning=reasoning, model=model if message.model else None)
-        for message, text, reasoning, model in zip(
-            new.messages, rest[::3], rest[1::3], rest[2::3], strict=True
-        )
-    )
+        texts += (call.arguments for call in message.tool_calls)
+    masked = iter(mask_texts(texts, finder))
+    title = next(masked)
+    messages = tuple(_with_texts(message, masked) for message in new.messages)
     return replace(new, title=title, messages=messages, masked=True)
+
+
+def _with_texts(message: SharedMessage, texts: Iterator[str]) -> SharedMessage:
+    """The message with the next texts in the place of its own."""
+    text, reasoning, model = next(texts), next(texts), next(texts)
+    calls = tuple(replace(call, arguments=next(texts)) for call in message.tool_calls)
+    return replace(
+        message, text=text, reasoning=reasoning, model=model if message.model else None, tool_calls=calls
+    )
 
 
 def _lock(share: Share) -> str:

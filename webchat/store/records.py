@@ -370,6 +370,24 @@ def call_id(message_id: str, index: int) -> str:
     return f"call_{message_id.replace('-', '')[-12:]}_{index}"
 
 
+def answered_calls(path: Iterable[PathMessage | Message]) -> set[str]:
+    """The ids of messages with tool calls that all have results right behind them, and of these."""
+    answered: set[str] = set()
+    group: list[str] = []
+    missing: set[str] = set()
+    for message in path:
+        if message.tool_calls:
+            group, missing = [message.id], {call.id for call in message.tool_calls}
+        elif message.role == "tool" and message.tool_call_id in missing:
+            group.append(message.id)
+            missing.remove(message.tool_call_id)
+            if not missing:
+                answered.update(group)
+        else:
+            missing = set()
+    return answered
+
+
 def calls_chars(calls: Iterable[ToolCall]) -> int:
     return sum(len(call.name) + len(call.arguments) for call in calls)
 

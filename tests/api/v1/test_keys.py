@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from backends.echo import EchoBackend
+from backends.types import ToolCallDelta
 from tests.api.conftest import MakeSite, Site
 from tests.api.test_keys import WAYS, client, held
-from tests.api.v1.test_chat import CHAT, HELLO, body, chunks, nothing_left, said
+from tests.api.v1.test_chat import CHAT, HELLO, TOOLS, body, chunks, echo_of, nothing_left, said
 
 
 async def test_a_key_decides_whether_calls_are_kept(make_site: MakeSite) -> None:
@@ -22,6 +23,41 @@ async def test_a_key_decides_whether_calls_are_kept(make_site: MakeSite) -> None
         thread = (await client(site, keeps.token).get(f"/api/conversations/{kept['id']}")).json()
         assert [one["text"] for one in thread["messages"]] == ["Hello there", "Hello there"]
         assert thread["messages"][1]["state"] == "complete"
+
+
+async def test_a_kept_call_has_its_tools_calls_and_results(make_site: MakeSite) -> None:
+    script = [ToolCallDelta(0, "call_2", "weather", '{"city": "Bonn"}')]
+    async with make_site(EchoBackend(script=script, options=True), ways=WAYS) as site:
+        mine = client(site, held(site, stored=True).token)
+        call = {
+            "id": "call_1",
+            "type": "function",
+            "function": {"name": "weather", "arguments": '{"city":"Ulm"}'},
+        }
+        messages = [
+            *HELLO,
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "call_1", "content": "Rain"},
+        ]
+        answer = await mine.post(CHAT, json=body(messages=messages, tools=TOOLS, tool_choice="required"))
+        assert answer.json()["choices"][0]["finish_reason"] == "tool_calls"
+        (kept,) = (await mine.get("/api/conversations")).json()["items"]
+        thread = (await mine.get(f"/api/conversations/{kept['id']}")).json()["messages"]
+        _, calling, result, reply = thread
+        assert calling["tool_calls"] == [{"id": "call_1", "name": "weather", "arguments": '{"city":"Ulm"}'}]
+        assert result["tool_call_id"] == "call_1"
+        assert reply["tool_calls"] == [{"id": "call_2", "name": "weather", "arguments": '{"city": "Bonn"}'}]
+        details = (await mine.get(f"/api/messages/{reply['id']}")).json()
+        options = details["provenance"]["options"]
+        assert (options["tools"][0]["name"], options["tool_choice"]) == ("weather", "required")
+        sent = (await mine.get(f"/api/messages/{reply['id']}/inspect")).json()["messages"]
+        assert (sent[1]["tool_calls"], sent[2]["tool_call_id"]) == ([call], "call_1")
+        # Continued in the page, the model reads the call that nobody answered in words.
+        begun = await site.send(mine, "And?", conversation_id=kept["id"], parent_id=reply["id"])
+        await site.ended(mine, begun["reply"]["id"])
+        _, calling, result, reply, _ = echo_of(site).requests[-1].messages
+        assert (calling.tool_calls[0].id, result.tool_call_id, reply.tool_calls) == ("call_1", "call_1", ())
+        assert reply.text == '[Called weather with {"city": "Bonn"}]'
 
 
 async def test_a_keys_models_are_all_it_may_name(make_site: MakeSite) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import escape
 
 from webchat.api.wire.conversations import settings_for
 from webchat.auth.failures import failure_for
@@ -16,6 +17,7 @@ WORDS = {
         "assistant": "Assistant",
         "system": "System prompt",
         "tool": "Tool",
+        "call": "Called {name}",
         "reasoning": "Reasoning",
         "stopped": "stopped",
         "interrupted": "interrupted",
@@ -32,6 +34,7 @@ WORDS = {
         "assistant": "助手",
         "system": "系统提示词",
         "tool": "工具",
+        "call": "调用了 {name}",
         "reasoning": "思考过程",
         "stopped": "已停止",
         "interrupted": "已中断",
@@ -93,7 +96,19 @@ def _message(message: Message, language: str, reader: Owner) -> Iterator[str]:
     if message.reasoning.strip():
         inside = message.reasoning.strip()
         yield f"<details>\n<summary>{words['reasoning']}</summary>\n\n{inside}\n\n</details>"
-    if message.text.strip():
+    if message.role == "tool":
+        yield _fenced(message.text)
+    elif message.text.strip():
         yield with_media_named(message.text.strip(), language)
+    for call in message.tool_calls:
+        title = escape(" ".join(words["call"].format(name=call.name).split()))
+        yield f"<details>\n<summary>{title}</summary>\n\n{_fenced(call.arguments)}\n\n</details>"
     if message.failure is not None:
         yield f"> {failure_for(message.failure, reader, language).message}"
+
+
+def _fenced(text: str) -> str:
+    """The text as a block of code, with a fence that is not in it."""
+    longest = max((len(ticks) for ticks in re.findall("`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}\n{text}\n{fence}"

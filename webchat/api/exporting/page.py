@@ -78,6 +78,7 @@ class Page:
             message.created_at,
             reasoning=message.reasoning,
             model=self._reader.terms.shows_model(message.model),
+            tool_calls=message.tool_calls,
         )
         async with self._slots.place(self._reader.id):
             html = await asyncio.to_thread(

@@ -7,9 +7,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
 
+from backends.types import ToolCall
 from webchat.imports.archives import Files
 from webchat.imports.readers.runs import Part, chained, messages_of, start_of, thinking
-from webchat.imports.values import Object, chosen, digest, fenced, joined, mapping, named, objects, text
+from webchat.imports.values import (
+    Object,
+    arguments_of,
+    chosen,
+    digest,
+    fenced,
+    joined,
+    mapping,
+    named,
+    objects,
+    text,
+)
 from webchat.store.import_records import ImportedConversation
 from webchat.store.records import ConversationSettings
 
@@ -31,11 +43,12 @@ def read(entry: Object, _files: Files) -> ImportedConversation | None:
         return None
     system = joined(*(_words(one)[0] for one in begin if one.get("role") in ("system", "developer")))
     model = named(entry.get("model")) or None
-    parts = list(chained(_parts(begin, "#", model)))
+    open_calls: list[str] = []
+    parts = list(chained(_parts(begin, "#", model, open_calls)))
     last = parts[-1].id if parts else None
     shown = last
     for name, said in ends.items():
-        branch = list(chained(_parts(said, name, model)))
+        branch = list(chained(_parts(said, name, model, list(open_calls))))
         if branch:
             branch[0] = replace(
                 branch[0], parent=last, details={**branch[0].details, "trl": name}, alone=True
@@ -76,32 +89,52 @@ def _apart(ends: dict[str, list[Object]]) -> tuple[list[Object], dict[str, list[
     return first[:same], {name: said[same:] for name, said in ends.items()}
 
 
-def _parts(said: Sequence[Object], prefix: str, model: str | None) -> list[Part]:
+def _parts(said: Sequence[Object], prefix: str, model: str | None, open_calls: list[str]) -> list[Part]:
+    """open_calls: ids of tool calls without a result so far."""
     return [
-        _part(f"{prefix}{at}", one, model)
+        _part(f"{prefix}{at}", one, model, open_calls)
         for at, one in enumerate(said)
         if one.get("role") not in ("system", "developer")
     ]
 
 
-def _part(id: str, one: Object, model: str | None) -> Part:
+def _part(id: str, one: Object, model: str | None, open_calls: list[str]) -> Part:
     words, files = _words(one)
     match one.get("role"):
         case "user":
             return Part(id, None, True, words, files=tuple(files))
         case "tool" | "function":
+            if answers := _answered(one, open_calls):
+                return Part(id, None, False, words, files=tuple(files), alone=True, answers=answers)
             name = named(one.get("name"))
             return Part(id, None, False, reasoning=joined(f"**{name}**" if name else "", fenced(words)))
     thought, words = thinking(words)
-    calls = [mapping(call.get("function")) for call in objects(one.get("tool_calls"))]
-    asked = [joined(f"**{named(call.get('name'))}**", fenced(_arguments(call), "json")) for call in calls]
-    thought = joined(text(one.get("reasoning_content")) or text(one.get("reasoning")), thought, *asked)
-    return Part(id, None, False, words, thought, model=model, files=tuple(files))
+    calls = tuple(_called(call, f"{id}_{at}") for at, call in enumerate(objects(one.get("tool_calls"))))
+    open_calls[:] = [call.id for call in calls]
+    thought = joined(text(one.get("reasoning_content")) or text(one.get("reasoning")), thought)
+    return Part(
+        id, None, False, words, thought, model=model, files=tuple(files), alone=bool(calls), calls=calls
+    )
 
 
-def _arguments(call: Object) -> str:
-    arguments = call.get("arguments")
-    return arguments if isinstance(arguments, str) else "" if arguments is None else str(arguments)
+def _called(call: Object, id: str) -> ToolCall:
+    function = mapping(call.get("function"))
+    arguments = function.get("arguments")
+    return ToolCall(
+        named(call.get("id")) or f"call_{id}",
+        named(function.get("name")),
+        "{}" if arguments is None else arguments_of(arguments),
+    )
+
+
+def _answered(one: Object, open_calls: list[str]) -> str:
+    """The id of the call that a result belongs to: the one it names, else the first without a result. Empty
+    for none."""
+    id = named(one.get("tool_call_id")) or next(iter(open_calls), "")
+    if id not in open_calls:
+        return ""
+    open_calls.remove(id)
+    return id
 
 
 def _words(one: Object) -> tuple[str, list[str]]:

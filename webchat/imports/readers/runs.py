@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from backends.types import ToolCall
 from webchat.imports.values import attached, joined
 from webchat.store.import_records import ImportedMessage, ImportedTurn
 from webchat.store.records import Provenance, TurnState
@@ -23,7 +24,7 @@ _THINKING = re.compile(r"\s*<(think|thinking)>(.*?)</\1>", re.DOTALL)
 @dataclass(frozen=True, slots=True)
 class Part:
     """What one node says. by_person: the person wrote it, else it belongs to a reply. files: names of
-    attachments."""
+    attachments. calls: of tools; answers: the id of the call it is the result of."""
 
     id: str
     parent: str | None
@@ -38,6 +39,8 @@ class Part:
     seconds: float | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     alone: bool = False
+    calls: tuple[ToolCall, ...] = ()
+    answers: str = ""
 
 
 def messages_of(parts: Sequence[Part]) -> tuple[ImportedMessage, ...]:
@@ -101,7 +104,7 @@ def _message(run: Sequence[Part], parent: str | None) -> ImportedMessage:
     message = ImportedMessage(
         id=first.id,
         parent=parent,
-        role="user" if first.by_person else "assistant",
+        role="user" if first.by_person else "tool" if first.answers else "assistant",
         text=joined(*(part.text for part in run), files),
         at=first.at,
         reasoning=joined(*(part.reasoning for part in run)),
@@ -109,7 +112,9 @@ def _message(run: Sequence[Part], parent: str | None) -> ImportedMessage:
     )
     if first.by_person:
         return message
-    return replace(message, model=_model(run), turn=_turn(run, last))
+    if first.answers:
+        return replace(message, tool_call_id=first.answers)
+    return replace(message, model=_model(run), turn=_turn(run, last), tool_calls=first.calls)
 
 
 def _model(run: Sequence[Part]) -> str | None:

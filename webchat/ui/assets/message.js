@@ -3,6 +3,7 @@
 
 import { url } from "./api.js";
 import { h } from "./dom.js";
+import { callsView, folded } from "./conversation/calls.js";
 import { duration, roughly } from "./conversation/format.js";
 import { icon } from "./conversation/icons.js";
 import { note, unansweredNote } from "./conversation/note.js";
@@ -57,19 +58,21 @@ export function userActions(record, t) {
   );
 }
 
-/** While it is written, a reply can be judged; the rest is for the whole of it. */
+/** While it is written, a reply can be judged; the rest is for the whole of it. Results of tools are nobody's replies. */
 /** @param {ShownMessage} record @param {Translate} t */
 export function replyActions(record, t) {
-  const rated = Boolean(record.text);
-  if (isRunning(record)) return rated && h("div", { class: "wc-actions" }, thumbs(record, t));
+  const written = Boolean(record.text);
+  const rated = written || Boolean(record.tool_calls?.length);
+  if (record.role === "tool") return written && h("div", { class: "wc-actions" }, action("copy", "copy", t("transcript.copy")));
+  if (isRunning(record)) return written && h("div", { class: "wc-actions" }, thumbs(record, t));
   return h(
     "div",
     { class: "wc-actions" },
     versions(record, t),
-    rated && action("copy", "copy", t("transcript.copy")),
+    written && action("copy", "copy", t("transcript.copy")),
     rated && thumbs(record, t),
     action("regenerate", "retry", t("transcript.regenerate"), { "aria-haspopup": "menu", "aria-expanded": "false" }),
-    rated && action("edit", "edit", t("transcript.edit_reply")),
+    written && action("edit", "edit", t("transcript.edit_reply")),
     action("info", "info", t("transcript.info"), { "aria-haspopup": "dialog" }),
     action("more", "more", t("transcript.more"), { "aria-haspopup": "menu", "aria-expanded": "false" }),
   );
@@ -128,7 +131,7 @@ export class MessageView {
     this.#slot("head");
     if (!user) this.#slot("reasoning");
     this.element.append(this.#body);
-    for (const name of ["waiting", "note", "actions", "below"]) this.#slot(name);
+    for (const name of ["calls", "waiting", "note", "actions", "below"]) this.#slot(name);
     this.update(record);
   }
 
@@ -232,7 +235,7 @@ export class MessageView {
     this.element.append(element);
   }
 
-  /** @param {string} name @param {unknown} key @param {() => Node | false | null | undefined | ""} build */
+  /** @param {string} name @param {unknown} key @param {() => Node | false | 0 | null | undefined | ""} build */
   #part(name, key, build) {
     if (!(name in this.#parts)) {
       this.#slot(name);
@@ -255,12 +258,13 @@ export class MessageView {
     Object.assign(this.element.dataset, { id: record.id, state: record.state });
     this.element.classList.toggle("wc-running", this.running);
     this.element.classList.toggle("wc-pending", Boolean(record.pending));
-    this.element.setAttribute("aria-label", user ? t("transcript.you_said") : t("transcript.reply_by", { model: record.model ?? t("transcript.assistant") }));
+    const result = record.role === "tool";
+    this.element.setAttribute("aria-label", user ? t("transcript.you_said") : result ? t("transcript.tool_result") : t("transcript.reply_by", { model: record.model ?? t("transcript.assistant") }));
     this.element.setAttribute("aria-busy", String(this.running));
     if (user) this.#drawUser();
     else this.#drawReply();
     const kept = !record.pending && !record.compared;
-    const about = [record.id, record.siblings, record.rating, Boolean(record.text), this.running];
+    const about = [record.id, record.siblings, record.rating, Boolean(record.text), record.tool_calls?.length, this.running];
     this.#part("actions", kept ? JSON.stringify(about) : "", () => kept && (user ? userActions : replyActions)(record, t));
   }
 
@@ -274,19 +278,23 @@ export class MessageView {
       h(
         "div",
         { class: "wc-model" },
-        record.model ?? t("transcript.assistant"),
+        record.model ?? t(record.role === "tool" ? "transcript.tool" : "transcript.assistant"),
         edited ? h("span", { class: "wc-edited" }, t("transcript.edited")) : null,
         record.masked ? maskedMark(record.masked, t) : null,
       ),
     );
     this.#drawReasoning();
     const shown = markdown.text;
-    if (!this.running) markdown.set(record.text);
+    const result = record.role === "tool";
+    if (result) this.#part("calls", record.text, () => folded(t("transcript.tool_result"), record.text));
+    else this.#part("calls", JSON.stringify(record.tool_calls), () => record.tool_calls?.length && callsView(record.tool_calls, t));
+    if (result) markdown.set("");
+    else if (!this.running) markdown.set(record.text);
     else if (record.text.startsWith(shown)) {
       markdown.append(record.text.slice(shown.length));
       if (!shown) markdown.flush();
     } else markdown.set(record.text);
-    this.#body.hidden = !record.text;
+    this.#body.hidden = !record.text || result;
     const waits = this.running && !record.text;
     this.#part("waiting", waits ? JSON.stringify([this.#status, record.state, Boolean(record.reasoning)]) : "", () => waits && waiting(record, this.#status, t, this.#voice));
     const ended = [record.state, record.finish_reason, record.failure, Boolean(record.text), record.pending?.why];

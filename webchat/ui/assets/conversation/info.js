@@ -29,6 +29,7 @@ export function infoRows({ message, provenance: from }, t, language) {
     ["revision", from.revision?.slice(0, 12)],
     ["adapter", from.adapter],
     ["template", from.template],
+    ["tools", toolsOf(from.options)],
     ["left_out", details?.left_out && t("transcript.info.left_out_value", { count: details.left_out })],
     ["without", without.map(named).join(t("transcript.info.without_comma"))],
     ["prompt_tokens", number(from.prompt_tokens)],
@@ -50,6 +51,10 @@ export function infoRows({ message, provenance: from }, t, language) {
   }
   return rows;
 }
+
+/** Names of the tools that the model was asked with. */
+/** @param {Record<string, any> | null | undefined} options */
+const toolsOf = (options) => (Array.isArray(options?.tools) ? options.tools.map((/** @type {any} */ { name }) => name).join(", ") : null);
 
 // Names of what was not sent because the model does not take it; "system" is the role of the system prompt.
 /** @param {{ without?: string[], system_as?: string }} details */

@@ -14,7 +14,7 @@ const ACTS = /** @type {const} */ ({ continue: "play", retry: "retry", reply: "r
 /** What to say of a reply, from its record: {tone, message, cure, detail, acts}; null when it simply ended. tone: "error",
  *  "warning", or "plain". acts: of "continue" (where there is text to go on from) and "retry". */
 /** @param {ShownMessage} record @param {Translate} t @returns {Note | null} */
-export function noteOf({ state, text, failure, finish_reason: reason }, t) {
+export function noteOf({ role, state, text, failure, finish_reason: reason, tool_calls: calls }, t) {
   const begun = Boolean(text?.trim());
   /** @param {string} key @param {...(keyof typeof ACTS)} acts @returns {Note} */
   const plain = (key, ...acts) => ({ tone: "plain", message: t(`transcript.${key}`), cure: "", detail: "", acts });
@@ -29,7 +29,7 @@ export function noteOf({ state, text, failure, finish_reason: reason }, t) {
   if (state !== "complete") return null;
   if (reason === "length") return plain("length", onward[0]);
   if (reason === "content_filter") return plain("filtered", "retry");
-  return text ? null : plain("empty_reply", "retry");
+  return text || calls?.length || role === "tool" ? null : plain("empty_reply", "retry");
 }
 
 /** What a running reply ends with on a page whose requests are refused. After a session it is still written by the server. */
@@ -45,7 +45,10 @@ export function endedBy({ code } = { code: "" }) {
 export function note(record, t, { seen = null, say = () => {} } = {}) {
   const said = noteOf(record, t);
   if (!said) return null;
-  const { tone, message, cure, detail, acts } = said;
+  const { tone, message, cure, acts } = said;
+  const { cut_calls: cut = 0 } = record;
+  const lost = cut > 0 && t(cut === 1 ? "transcript.cut_call" : "transcript.cut_calls", { count: cut });
+  const detail = [said.detail, lost].filter(Boolean).join(" ");
   const buttons = acts.map((act) => wide(act, t));
   const advice = h("p", { class: "wc-muted" }, cure);
   if (typeof record.failure?.params?.retry_after === "number") comeBack(advice, buttons[acts.indexOf("retry")]);

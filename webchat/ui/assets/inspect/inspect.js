@@ -54,7 +54,7 @@ async function fill(body, answer, sent, status) {
   const texts = [
     ["curl", sent.curl],
     ["python", sent.python],
-    ["prompt", sent.kind === null ? null : (sent.rendered ?? JSON.stringify(sent.messages.map(({ role, content }) => ({ role, content })), null, 2))],
+    ["prompt", sent.kind === null ? null : (sent.rendered ?? JSON.stringify(sent.messages.map(({ message_id: _id, ...message }) => message), null, 2))],
   ];
   const copies = texts.flatMap(([name, text]) => (text ? [copyButton(name, text, status)] : []));
   const foot = copies.length && h("div", { class: "wc-sheet-foot wc-inspect-foot" }, copies);

@@ -2,9 +2,10 @@
 
 import { h } from "../dom.js";
 import { has, t } from "../i18n.js";
+import { callsView } from "../conversation/calls.js";
 import { visible } from "./text.js";
 
-/** @import { Inspection, MaskedPlace, Part, TemplateUse } from "../types.js" */
+/** @import { Inspection, MaskedPlace, Part, TemplateUse, ToolCall } from "../types.js" */
 
 const LONG = { characters: 1600, lines: 24 };
 const ROLES = new Set(["system", "user", "assistant"]);
@@ -26,7 +27,7 @@ export function promptView(sent) {
   messages.forEach((message, index) => {
     if (cut && index === first) list.append(h("li", { class: "wc-prompt-cut" }, h("span", {}, cut.left_out === 1 ? t("inspect.cut_one") : t("inspect.cut", { count: cut.left_out }))));
     const from = message.role === "system" ? sent.templates?.persona : index === lastUser ? sent.templates?.user : null;
-    list.append(block({ role: message.role, content: String(message.content ?? "") }, { tokens: counts?.get(index), from, masked: masked ?? [] }));
+    list.append(block({ role: message.role, content: String(message.content ?? ""), calls: callsOf(message) }, { tokens: counts?.get(index), from, masked: masked ?? [] }));
   });
   const summary = [
     messages.length === 1 ? t("inspect.messages_one") : t("inspect.messages", { count: messages.length }),
@@ -48,8 +49,11 @@ function tokensOf(parts) {
   return counts;
 }
 
-/** @param {{ role: string, content: string }} message @param {{ tokens?: number, from: TemplateUse | null, masked: MaskedPlace[] }} about */
-function block({ role, content }, { tokens, from, masked }) {
+/** @param {Inspection["messages"][number]} message @returns {ToolCall[]} */
+const callsOf = ({ tool_calls: calls = [] }) => calls.map((/** @type {any} */ { id, function: called }) => ({ id, name: called.name, arguments: called.arguments }));
+
+/** @param {{ role: string, content: string, calls: ToolCall[] }} message @param {{ tokens?: number, from: TemplateUse | null, masked: MaskedPlace[] }} about */
+function block({ role, content, calls }, { tokens, from, masked }) {
   const text = h("pre", { class: "wc-prompt-text", dir: "auto" }, content ? marked(content, masked) : h("i", { class: "wc-prompt-empty" }, t("inspect.empty")));
   const long = content.length > LONG.characters || content.split("\n", LONG.lines + 1).length > LONG.lines;
   const head = h(
@@ -59,7 +63,8 @@ function block({ role, content }, { tokens, from, masked }) {
     from && h("span", { class: "wc-prompt-from" }, t("inspect.version_of", { name: from.name, version: from.version })),
     tokens !== undefined && h("span", { class: "wc-prompt-count" }, t("inspect.tokens", { count: tokens })),
   );
-  return h("li", { class: `wc-prompt-message ${roleClass(role)}` }, head, text, long && unfolder(text, content.length));
+  const asked = calls.length > 0 && callsView(calls, t);
+  return h("li", { class: `wc-prompt-message ${roleClass(role)}` }, head, (content || !asked) && text, long && unfolder(text, content.length), asked);
 }
 
 /** @param {HTMLElement} text @param {number} characters */

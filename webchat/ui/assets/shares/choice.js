@@ -51,7 +51,7 @@ export class Choice {
     try {
       /** @type {Thread} */
       const { messages, older } = await api.get(`api/conversations/${this.#id}`, { before, limit: PAGE });
-      const rows = messages.filter((one) => one.text && (one.role === "user" || one.role === "assistant")).map(row);
+      const rows = messages.filter((one) => one.text || one.tool_calls?.length).map(row);
       const more = older && h("button", { type: "button", class: "wc-button", onclick: () => (more && more.remove(), this.#load(older)) }, t("shares.older"));
       note.replaceWith(...(more ? [more] : []), ...rows);
     } catch (error) {
@@ -63,8 +63,8 @@ export class Choice {
 }
 
 /** @param {ShownMessage} message */
-function row({ id, role, text }) {
+function row({ id, role, text, tool_calls: calls = [] }) {
   const input = h("input", { type: "checkbox", value: id, checked: true });
-  const words = text.replace(/\s+/g, " ").slice(0, EXCERPT);
-  return h("label", { class: "wc-shares-box" }, input, h("span", { class: "wc-shares-excerpt", dir: "auto" }, h("b", {}, t(role === "user" ? "share.person" : "share.model")), " ", words));
+  const words = (text || calls.map(({ name }) => t("transcript.tool_call", { name })).join(", ")).replace(/\s+/g, " ").slice(0, EXCERPT);
+  return h("label", { class: "wc-shares-box" }, input, h("span", { class: "wc-shares-excerpt", dir: "auto" }, h("b", {}, t(role === "user" ? "share.person" : role === "tool" ? "transcript.tool" : "share.model")), " ", words));
 }
