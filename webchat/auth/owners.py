@@ -294,8 +294,9 @@ class Owners:
     async def _look(self) -> None:
         replying: dict[str, set[str]] = defaultdict(set)
         for guest in await self._store.call(self._store.guests_with_replies):
-            replying[guest.link_id].add(guest.id)
-            self._last_seen = time.monotonic()
+            if guest.link_id is not None:
+                replying[guest.link_id].add(guest.id)
+                self._last_seen = time.monotonic()
         for link_id in {*(self._watched.keys() - self._sessions - self._keys.keys()), *replying}:
             if refusal := await self._refusal(link_id):
                 self._end(link_id, refusal)

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from webchat.auth.admitting import Rules, admits
 from webchat.auth.oidc import OpenIdClient
 from webchat.auth.oidc.client import LIFETIME
 from webchat.auth.sign_in_errors import SignInExpired, SignInNotAllowed
 from webchat.auth.signed_cookie import SignedCookie
+from webchat.store.calling import Calls
 from webchat.store.people_records import Person
 
 
-class PersonStore(Protocol):
+class PersonStore(Calls, Protocol):
     """The part of the store that keeps people of a provider. Raises `PersonDisabled`."""
 
     def enter_person(
         self, issuer: str, subject: str, name: str, email: str | None, operates: bool | None
     ) -> Person: ...
-
-    async def call(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
+from webchat.store.calling import Calls
 from webchat.store.people_records import Person, Session
 from webchat.store.records import Owner
 
@@ -30,7 +31,7 @@ _BROWSERS = (
 )  # fmt: skip
 
 
-class SessionStore(Protocol):
+class SessionStore(Calls, Protocol):
     """The parts of the store that sessions need."""
 
     def person(self, owner_id: str) -> Person: ...
@@ -46,8 +47,6 @@ class SessionStore(Protocol):
     def living_sessions(self, session_ids: Sequence[str]) -> list[str]: ...
 
     def end_session(self, owner_id: str, session_id: str) -> None: ...
-
-    async def call(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
 
 
 def make_token(*, vouched: bool = False) -> str:

@@ -10,13 +10,14 @@ heard.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from webchat.recent import Recent
 from webchat.sharing.links import hash_of
 from webchat.sharing.redeem import AlreadySomeone, LinkError, TooManyTries
+from webchat.store.calling import Calls
 from webchat.store.errors import LinkEnded, NotFound
 from webchat.store.records import Owner
 
@@ -43,7 +44,7 @@ class CodeInvalid(LinkError):
     cure = "Check it, or get a new one on the other device. A code works once, for ten minutes."
 
 
-class HandoverStore(Protocol):
+class HandoverStore(Calls, Protocol):
     """The parts of the store used to continue elsewhere."""
 
     def add_handover(self, owner_id: str, code_hash: str, expires_at: datetime, most: int) -> None: ...
@@ -53,8 +54,6 @@ class HandoverStore(Protocol):
     def take_handover(self, code_hash: str) -> Owner: ...
 
     def owns_anything(self, owner_id: str) -> bool: ...
-
-    async def call(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
 
 
 def make_code() -> str:

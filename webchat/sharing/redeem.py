@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from backends.errors import ExplainedError
 from webchat.recent import Recent, new_people
 from webchat.sharing.links import OPERATOR_PREFIX, START_PREFIX, hash_of, is_token, make_token
+from webchat.store.calling import Calls
 from webchat.store.errors import LinkFull, NotFound
 from webchat.store.link_records import NO_TERMS, Link, LinkEnd, LinkTerms
 from webchat.store.records import Owner, OwnerKind
@@ -96,7 +97,7 @@ class AlreadySomeone(LinkError):
         super().__init__(params={"kind": current.kind, "name": current.name})
 
 
-class LinkStore(Protocol):
+class LinkStore(Calls, Protocol):
     """The parts of the store used to redeem links."""
 
     def create_owner(self, kind: OwnerKind, name: str, link_id: str | None = None) -> Owner: ...
@@ -110,8 +111,6 @@ class LinkStore(Protocol):
     def link(self, link_id: str) -> Link: ...
 
     def link_by_hash(self, token_hash: str) -> Link: ...
-
-    async def call(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
 
 
 class StartLink:

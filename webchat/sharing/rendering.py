@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from webchat.sentences import LANGUAGES, Language, locale
 from webchat.sharing import share_page
 from webchat.sharing.share_page import Frame
 from webchat.slots import Slots
+from webchat.store.calling import Calls
 from webchat.store.share_records import Share, SharedMessage
 
 KEPT_BYTES = 64_000_000
@@ -27,12 +28,10 @@ _MOST_WAITING = 1000
 _Key = tuple[str, str]
 
 
-class MessageStore(Protocol):
+class MessageStore(Calls, Protocol):
     """The part of the store used to read messages of shares."""
 
     def shared_messages(self, share_id: str, start: int, limit: int) -> list[SharedMessage]: ...
-
-    async def call(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
 
 
 @dataclass(eq=False)

@@ -35,6 +35,7 @@ from webchat.auth.sign_in_errors import (
     SignInRefused,
 )
 from webchat.sharing.links import hash_of
+from webchat.store.calling import Calls
 from webchat.store.errors import NotFound
 
 LIFETIME = timedelta(minutes=10)
@@ -48,14 +49,12 @@ _ERROR = re.compile(r"[a-z_]{1,40}")
 _log = logging.getLogger(__name__)
 
 
-class LoginStore(Protocol):
+class LoginStore(Calls, Protocol):
     """The parts of the store that hold sign-ins under way. `take_login` raises `NotFound`."""
 
     def keep_login(self, state_hash: str, data: dict[str, Any], expires_at: datetime) -> Any: ...
 
     def take_login(self, state_hash: str) -> dict[str, Any]: ...
-
-    async def call(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any, Protocol
+from typing import Protocol
 
 from webchat.auth.passwords.checking import Passwords, user_name
+from webchat.store.calling import Calls
 from webchat.store.errors import NotFound, PersonExists
 from webchat.store.people_records import PASSWORD_ISSUER, Person
 
 _PASSWORD_BYTES = 12
 
 
-class AccountStore(Protocol):
+class AccountStore(Calls, Protocol):
     """The parts of the store that accounts need."""
 
     def find_person(self, issuer: str, subject: str) -> Person: ...
@@ -33,8 +34,6 @@ class AccountStore(Protocol):
     def set_password(
         self, owner_id: str, password_hash: str, keep_session: str | None = None, old: str | None = None
     ) -> None: ...
-
-    async def call(self, verb: Any, /, *args: Any, **kwargs: Any) -> Any: ...
 
 
 def one_time_password() -> str:

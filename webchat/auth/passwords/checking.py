@@ -21,6 +21,7 @@ from backends.errors import ExplainedError
 from webchat.auth.delays import Delays
 from webchat.recent import Recent
 from webchat.slots import Slots
+from webchat.store.calling import Calls
 from webchat.store.errors import NotFound, PersonDisabled
 from webchat.store.people_records import PASSWORD_ISSUER, Person
 
@@ -102,7 +103,7 @@ class UserNameInvalid(PasswordError):
     cure = "Choose another name."
 
 
-class PasswordStore(Protocol):
+class PasswordStore(Calls, Protocol):
     """The parts of the store used to check and change passwords."""
 
     def password_of(self, subject: str) -> tuple[Person, str]: ...
@@ -114,8 +115,6 @@ class PasswordStore(Protocol):
     ) -> None: ...
 
     def renew_hash(self, owner_id: str, old: str, new: str) -> bool: ...
-
-    async def call(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
 
 
 def user_name(text: str) -> str:

@@ -27,7 +27,6 @@ from webchat.recent import Recent
 from webchat.settings.networks import Network
 from webchat.sharing.links import hash_of
 from webchat.store.errors import NotFound, PersonDisabled
-from webchat.store.people_records import Person
 
 SESSIONS_PER_HOUR = 60
 """New ones of one person. Whoever opens the page more often without keeping the cookie is a program."""
@@ -151,10 +150,8 @@ class Proxied:
         known, owner_id = self._entered.get(key, (None, ""))
         if known == entered:
             return owner_id
-        person: Person = await self._store.call(
-            self._store.enter_person,
-            *key,
-            *entered,
+        person = await self._store.call(
+            self._store.enter_person, *key, identity.name, identity.email, operates
         )
         if person.disabled_at is not None:
             raise PersonDisabled
