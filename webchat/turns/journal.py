@@ -34,6 +34,10 @@ MANY_REPLIES = 100
 RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses between attempts while the store fails; the last one repeats."""
 
+PATIENCE_SECONDS = 5.0
+SERVER_PATIENCE_SECONDS = 12.0
+"""For a database that has a server of its own, which takes some seconds to restart; less than a lease."""
+
 Write = Callable[[Sequence[JournalEntry], Sequence[FinishedTurn]], Awaitable[list[Message]]]
 
 
@@ -163,7 +167,7 @@ class Journal:
         *,
         settled: Callable[[str], None],
         flush_seconds: float = 0.1,
-        patience_seconds: float = 5.0,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._write = write
         self._settled = settled

@@ -30,7 +30,7 @@ from webchat.turns.events import Done, Gone, News, TurnEvent
 from webchat.turns.following import Follower
 from webchat.turns.gates.review import Review
 from webchat.turns.generating.pipeline import Pipeline
-from webchat.turns.journal import Journal
+from webchat.turns.journal import PATIENCE_SECONDS, SERVER_PATIENCE_SECONDS, Journal
 from webchat.turns.measured import Activity, Report
 from webchat.turns.places import Most, Party
 from webchat.turns.replicas.elsewhere import Elsewhere, TurnCopy
@@ -93,7 +93,12 @@ class Turns:
         self._store = store
         self._models = models
         self._message_chars = message_chars
-        self._journal = Journal(self._write, settled=self._settled, flush_seconds=flush_seconds)
+        self._journal = Journal(
+            self._write,
+            settled=self._settled,
+            flush_seconds=flush_seconds,
+            patience_seconds=SERVER_PATIENCE_SECONDS if store.shared else PATIENCE_SECONDS,
+        )
         queue = Queue()
         self._pipeline = Pipeline(
             store,
