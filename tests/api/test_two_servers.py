@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import httpx
 import pytest
@@ -44,82 +46,64 @@ async def servers(postgres: PostgresServer, make_site: MakeSite) -> AsyncIterato
         yield Servers(one, other, await stack.enter_async_context(serving(other.door)))
 
 
-Put = tuple[Owner, httpx.AsyncClient, Callable[[], object], str]
-"""Somebody, as they ask the other server, what puts them out at the first one, and what they are told."""
+@dataclass
+class Person:
+    """Somebody, as they ask the other server; what puts them out at the first one, and what they are told."""
+
+    owner: Owner
+    asks: httpx.AsyncClient
+    put_out: Callable[[], object]
+    told: str
 
 
-def _guest(servers: Servers) -> Put:
-    guest, link = servers.one.guest()
-    asks = servers.other.client(guest, base_url=servers.base, transport=None)
-    return guest, asks, lambda: servers.one.store.revoke_link(link.id), "link_revoked"
+def people(servers: Servers) -> list[Person]:
+    one = servers.one
+    at_other: dict[str, Any] = {"base_url": servers.base, "transport": None}
+    found = []
+    for told in ("link_revoked", "link_paused"):
+        guest, link = one.guest(told)
+        out: Callable[[], object] = partial(one.store.revoke_link, link.id)
+        if told == "link_paused":
+            out = partial(one.store.change_link, link.id, paused=True)
+        found.append(Person(guest, servers.other.client(guest, **at_other), out, told))
+    for told in ("signed_out", "person_disabled"):
+        owner = one.person(told, "x")
+        session, here = one.session(owner)
+        asks = servers.other.client(None, headers={"cookie": here.headers["cookie"]}, **at_other)
+        out = partial(one.store.end_session, owner.id, session)
+        if told == "person_disabled":
+            out = partial(one.store.set_disabled, owner.id, True)
+        found.append(Person(owner, asks, out, told))
+    for told in ("key_revoked", "person_disabled"):
+        mine = held(one)
+        asks = servers.other.client(None, headers={"authorization": f"Bearer {mine.token}"}, **at_other)
+        out = partial(one.store.revoke_key, mine.owner.id, mine.key.id)
+        if told == "person_disabled":
+            out = partial(one.store.set_disabled, mine.owner.id, True)
+        found.append(Person(mine.owner, asks, out, told))
+    return found
 
 
-def _paused(servers: Servers) -> Put:
-    guest, link = servers.one.guest()
-    asks = servers.other.client(guest, base_url=servers.base, transport=None)
-    return guest, asks, lambda: servers.one.store.change_link(link.id, paused=True), "link_paused"
+async def test_who_is_put_out_at_one_server_is_out_at_the_other(servers: Servers) -> None:
+    for person in people(servers):
+        reply = (await servers.other.send(person.asks))["reply"]["id"]
+        got = {f"events?reply={reply}:0": b"", f"messages/{reply}/events": b""}
+        following = [asyncio.create_task(follow(person, got, place)) for place in got]
+        await until(lambda: all(b"event: delta" in one for one in got.values()))  # noqa: B023
+        assert not any(task.done() for task in following)
+        await asyncio.to_thread(person.put_out)
+        async with beating() as time:
+            await asyncio.wait(following)
+        assert time.seconds < 1, person.told
+        assert not any(b"event: done" in one for one in got.values())
+        answer = await person.asks.get("/api/me")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, person.told)
+        await asyncio.gather(*following, return_exceptions=True)
+        if person.owner.kind == "guest":
+            await until(lambda: not servers.one.store.message(person.owner.id, reply).running)  # noqa: B023
 
 
-def _signed_in(servers: Servers) -> tuple[Owner, str, httpx.AsyncClient]:
-    owner = servers.one.person("ada", "x")
-    session, here = servers.one.session(owner)
-    asks = servers.other.client(
-        None, base_url=servers.base, transport=None, headers={"cookie": here.headers["cookie"]}
-    )
-    return owner, session, asks
-
-
-def _session(servers: Servers) -> Put:
-    owner, session, asks = _signed_in(servers)
-    return owner, asks, lambda: servers.one.store.end_session(owner.id, session), "signed_out"
-
-
-def _person(servers: Servers) -> Put:
-    owner, _, asks = _signed_in(servers)
-    return owner, asks, lambda: servers.one.store.set_disabled(owner.id, True), "person_disabled"
-
-
-def _key(servers: Servers) -> Put:
-    mine = held(servers.one)
-    asks = servers.other.client(
-        None, base_url=servers.base, transport=None, headers={"authorization": f"Bearer {mine.token}"}
-    )
-    revoke = servers.one.store.revoke_key
-    return mine.owner, asks, lambda: revoke(mine.owner.id, mine.key.id), "key_revoked"
-
-
-def _person_with_a_key(servers: Servers) -> Put:
-    mine = held(servers.one)
-    asks = servers.other.client(
-        None, base_url=servers.base, transport=None, headers={"authorization": f"Bearer {mine.token}"}
-    )
-    return mine.owner, asks, lambda: servers.one.store.set_disabled(mine.owner.id, True), "person_disabled"
-
-
-@pytest.mark.parametrize("who", [_guest, _paused, _session, _person, _key, _person_with_a_key])
-async def test_who_is_put_out_at_one_server_is_out_at_the_other(
-    servers: Servers, who: Callable[[Servers], Put]
-) -> None:
-    owner, asks, put_out, told = who(servers)
-    reply = (await servers.other.send(asks))["reply"]["id"]
-    got = {"events?reply=" + reply + ":0": b"", f"messages/{reply}/events": b""}
-
-    async def follow(place: str) -> None:
-        async with asks.stream("GET", f"/api/{place}") as answer:
-            async for chunk in answer.aiter_bytes():
-                got[place] += chunk
-
-    following = [asyncio.create_task(follow(place)) for place in got]
-    await until(lambda: all(b"event: delta" in one for one in got.values()))
-    assert not any(task.done() for task in following)
-    await asyncio.to_thread(put_out)
-    async with beating() as time:
-        await asyncio.wait(following)
-    assert time.seconds < 1
-    for task in following:
-        assert not isinstance(task.exception(), AssertionError)
-    assert not any(b"event: done" in one for one in got.values())
-    answer = await asks.get("/api/me")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (401, told)
-    if owner.kind == "guest":
-        await until(lambda: not servers.one.store.message(owner.id, reply).running)
+async def follow(person: Person, got: dict[str, bytes], place: str) -> None:
+    async with person.asks.stream("GET", f"/api/{place}") as answer:
+        async for chunk in answer.aiter_bytes():
+            got[place] += chunk

@@ -111,6 +111,7 @@ def test_a_killed_server_leaves_no_lock(url: str) -> None:
     Store.open(url).close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing forks here")
 def test_an_update_that_is_killed_leaves_the_old_tables_or_the_new_ones(url: str, tmp_path: Path) -> None:
     with closing(Store.open(url)) as store:
