@@ -14,7 +14,10 @@ from webchat.store import Store
 __all__ = ["postgres"]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+KINDS = ("sqlite", "postgresql")
+
+
+@pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -43,6 +46,25 @@ def store(url: str) -> Iterator[Store]:
     settled(opened)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def shared_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One for a file's tables of cases, each with an owner of its own, as a database for each takes long."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('shared') / 'chat.db'}"
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres")
+        url = server.fresh()
+    opened = Store.open(url)
+    settled(opened)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def shared_talk(shared_store: Store) -> Talk:
+    return Talk(shared_store, shared_store.create_owner("visitor", "Ada").id)
 
 
 @pytest.fixture

@@ -46,10 +46,10 @@ from webchat.store.search.words import query_terms
         ("a-b.c/d", "b c"),
     ],
 )
-def test_what_was_said_is_found(said: str, query: str, store: Store, talk: Talk) -> None:
-    place = talk.say(said, "other words").conversation.id
-    talk.say("something else", "entirely")
-    assert talk.found(query) == [place]
+def test_what_was_said_is_found(said: str, query: str, shared_talk: Talk) -> None:
+    place = shared_talk.say(said, "other words").conversation.id
+    shared_talk.say("something else", "entirely")
+    assert shared_talk.found(query) == [place]
 
 
 @pytest.mark.parametrize(
@@ -66,17 +66,17 @@ def test_what_was_said_is_found(said: str, query: str, store: Store, talk: Talk)
         ("anything", "!?&|"),
     ],
 )
-def test_what_was_not_said_is_not_found(said: str, query: str, talk: Talk) -> None:
-    talk.say(said, said)
-    assert talk.found(query) == []
+def test_what_was_not_said_is_not_found(said: str, query: str, shared_talk: Talk) -> None:
+    shared_talk.say(said, said)
+    assert shared_talk.found(query) == []
 
 
 @pytest.mark.parametrize(
     "query", ['"', "a AND", "NEAR(", "x*", "-", "a:b", "'; DROP TABLE messages", "\0", "\\"]
 )
-def test_no_query_is_an_error(query: str, talk: Talk) -> None:
-    talk.say("a x b", "y")
-    talk.found(query)
+def test_no_query_is_an_error(query: str, shared_talk: Talk) -> None:
+    shared_talk.say("a x b", "y")
+    shared_talk.found(query)
 
 
 def test_titles_replies_and_finished_text_are_found_and_renamed_titles_are_not(
