@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 import uvicorn
 from pydantic import SecretStr
 from starlette.applications import Starlette
@@ -32,6 +33,8 @@ from webchat.models import ModelSpec
 from webchat.settings import ModelSettings, Settings
 from webchat.sharing import new_link
 from webchat.store.records import Owner
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 COOKIE_SECRET = "canary-cookie-9f3e-long-enough-for-a-secret"
 MODEL_KEY = "canary-model-key-71c2"
@@ -112,9 +115,11 @@ def _below(routes: Iterable[BaseRoute], prefix: str) -> Iterator[str]:
             yield from _below(nested, prefix + inner_prefix)
 
 
-@pytest.fixture
-async def guarded(tmp_path: Path) -> AsyncIterator[Real]:
-    async with real(tmp_path, access="link", system_prompt=SYSTEM_PROMPT) as running:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Real]:
+    """One for all, as building it takes long; it runs on the module's loop."""
+    folder = tmp_path_factory.mktemp("guarded")
+    async with real(folder, access="link", system_prompt=SYSTEM_PROMPT) as running:
         yield running
 
 
