@@ -8,13 +8,9 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx2
 import pytest
-from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
-from mcp_types import CallToolResult, TextContent
 
 from backends.echo import EchoBackend
 from tests.api.conftest import MakeSite, Site, serving
@@ -25,9 +21,18 @@ from webchat.moderation import Moderation
 from webchat.moderation.kinds.phrases import Phrases
 from webchat.moderation.matching import Rule
 
+if TYPE_CHECKING:
+    from mcp import Client
+    from mcp_types import CallToolResult
+
 
 @asynccontextmanager
 async def speaking(url: str, token: str, mode: Any = "auto") -> AsyncIterator[Client]:
+    # Here, as every process of tests reads this file.
+    import httpx2
+    from mcp import Client
+    from mcp.client.streamable_http import streamable_http_client
+
     headers = {"authorization": f"Bearer {token}"}
     async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
         transport = streamable_http_client(f"{url}/mcp", http_client=http)
@@ -42,7 +47,7 @@ async def told(speaker: Client, name: str, **given: Any) -> dict[str, Any]:
 
 
 def said(result: CallToolResult) -> str:
-    return " ".join(one.text for one in result.content if isinstance(one, TextContent))
+    return " ".join(one.text for one in result.content if one.type == "text")
 
 
 async def chat(site: Site, asked: Any, text: str) -> dict[str, Any]:

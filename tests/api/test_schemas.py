@@ -11,11 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.core.result import Ok
-from schemathesis.specs.openapi.checks import response_schema_conformance
 
 from tests.api.conftest import Site, serving
 from tests.openapi import openapi
@@ -31,6 +27,12 @@ SMOKE = (
 
 def ask(url: str, cookie: str, most: int, only: Collection[str] = ()) -> int:
     """Send up to `most` requests to each route. Returns how many routes were asked."""
+    # Here, as every process of tests reads this file.
+    import schemathesis
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.core.result import Ok
+    from schemathesis.specs.openapi.checks import response_schema_conformance
+
     routes = 0
     for found in schemathesis.openapi.from_dict(openapi()).get_all_operations():
         assert isinstance(found, Ok)
