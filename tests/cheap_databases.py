@@ -2,7 +2,8 @@
 
 New SQLite databases are copied from a migrated one: the migrations take 0.15 s each time. Nothing waits for
 the disk, which only a machine that loses its power would notice; servers that tests start as processes do
-wait. Statements are compiled once, not once for each database.
+wait. Statements are compiled once, not once for each database. Of these, servers that tests fork have the
+first: `copy_migrated`.
 """
 
 from __future__ import annotations
@@ -34,10 +35,17 @@ def cheap_databases(folder: Path) -> Iterator[None]:
         compiled_once = _compiling_once()
         for kind in (webchat.store.database.sqlite, webchat.store.database.postgres):
             patch.setattr(kind, "create_engine", compiled_once)
-        Store.open(f"sqlite:///{folder / 'first.db'}").close()
-        with closing(sqlite3.connect(folder / "first.db", check_same_thread=False)) as first:
-            patch.setattr(webchat.store.store, "migrate", _copying(first, migrate))
-            yield
+        copy_migrated(folder, patch)
+        yield
+
+
+def copy_migrated(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """From now on copy new SQLite databases from one that is migrated in `folder` now, and kept in memory."""
+    Store.open(f"sqlite:///{folder / 'first.db'}").close()
+    first = sqlite3.connect(":memory:", check_same_thread=False)
+    with closing(sqlite3.connect(folder / "first.db")) as made:
+        made.backup(first)
+    patch.setattr(webchat.store.store, "migrate", _copying(first, migrate))
 
 
 SetPragmas = Callable[[Sqlite, sqlite3.Connection, bool], None]

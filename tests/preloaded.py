@@ -6,6 +6,8 @@ import gc
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from webchat.gradio_stubs import skip_gradio_stubs
 
 skip_gradio_stubs()
@@ -18,6 +20,7 @@ import uvicorn.loops.uvloop  # noqa: E402, F401
 import webchat.cli  # noqa: E402
 import webchat.launching  # noqa: E402
 import webchat.server  # noqa: E402, F401
+from tests.cheap_databases import copy_migrated  # noqa: E402
 from webchat.app import build_app  # noqa: E402
 from webchat.settings import Settings  # noqa: E402
 
@@ -27,6 +30,7 @@ def build_once() -> None:
     looks through."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder), endpoint="http://127.0.0.1:9/v1", model="any")
+        copy_migrated(Path(folder), pytest.MonkeyPatch())
         build_app(settings).store.close()
     gc.collect()
     gc.freeze()
