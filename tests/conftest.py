@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import re
 from collections.abc import Generator, Iterator, Sequence
@@ -15,6 +16,7 @@ from filelock import FileLock
 
 from backends.llamacpp.demo import REQUIREMENT, demo_model
 from tests.cheap_databases import cheap_databases
+from webchat.logs import TALKATIVE, TELLING
 
 MODELS = Path(__file__).parent.parent / ".cache" / "models"
 
@@ -116,6 +118,15 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 def new_databases(isolated_environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with cheap_databases(tmp_path_factory.mktemp("migrated")):
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def log_levels() -> Iterator[None]:
+    """What a server of one file set in this process is not set in the next."""
+    before = {name: logging.getLogger(name).level for name in (*TALKATIVE, *TELLING)}
+    yield
+    for name, level in before.items():
+        logging.getLogger(name).setLevel(level)
 
 
 @pytest.fixture(scope="session")

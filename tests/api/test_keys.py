@@ -21,7 +21,7 @@ from webchat.auth.api_keys import keys as keys_room
 from webchat.auth.api_keys import new_key
 from webchat.auth.owners import KEPT_SECONDS
 from webchat.auth.passwords.checking import hash_password
-from webchat.logs import TALKATIVE, TELLING
+from webchat.logs import TELLING
 from webchat.models import ModelSpec
 from webchat.store import NotFound
 from webchat.store.errors import TooManyKeys
@@ -373,8 +373,6 @@ async def test_a_key_that_cannot_be_is_refused(site: Site, body: dict[str, Any])
 async def test_no_log_ever_holds_a_key(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     """Neither one that works, nor one that does not, whatever is asked with it and however that ends."""
     caplog.set_level(logging.DEBUG)
-    for talkative in TALKATIVE:  # a server that ran before in this process has set them to warnings
-        caplog.set_level(logging.DEBUG, talkative)
     mine = held(site, scopes=["read", "chat"], at_once=1)
     wrong = f"{mine.token[:-4]}aaaa"
     body = {"model": mine.token, "messages": [{"role": "user", "content": "Hi"}]}
