@@ -8,12 +8,13 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import starlette.routing
 import uvicorn
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
@@ -58,6 +59,14 @@ def cheap_hashes() -> Iterator[None]:
     """Hashes of passwords that cost nothing; `tests/auth/test_passwords.py` makes real ones."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords_room, "_hashes", PasswordHash((Argon2Hasher(1, 8, 1),)))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="package")
+def paths_compiled_once() -> Iterator[None]:
+    """Of the routes, which every site makes anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(starlette.routing, "compile_path", cache(starlette.routing.compile_path))
         yield
 
 
