@@ -3,8 +3,8 @@
 - Imported, it writes a file for editors beside each of its components; `webchat.gradio_stubs`, which must
   come before any import of it, leaves that out.
 - Built outside of an event loop it makes loops of its own and leaves them open: `in_loop`.
-- It makes an app with all its routes whenever a page is begun, completed or given a queue, and serves only
-  the one that it mounts: `built`.
+- It makes an app with all its routes whenever a page is begun, completed or given a queue, and describes all
+  components when one is completed; it serves only what it mounts: `built`.
 - Its lifespan starts a queue that nobody asks here and that looks for work a thousand times a second: its app
   is mounted without one, see `webchat.ui.page.mount`.
 - It adds a page's own head from its bundle, too late for the language, the theme and the first paint; it
@@ -95,9 +95,19 @@ class _AppOfBlocks(App):
         return app
 
 
+_get_config = gr.Blocks.get_config_file
+
+
+def _config_of_blocks(blocks: gr.Blocks) -> Any:
+    """In place of Gradio's description of a page, which is made again when it is mounted."""
+    return {} if _building.get() else _get_config(blocks)
+
+
 def built(build: Callable[[], Built]) -> Built:
-    """Build Blocks that will be mounted. Until then their app has no routes, which take long to make."""
+    """Build Blocks that will be mounted. Until then their app has no routes and their components are not
+    described: both take long."""
     gradio.blocks.App = _AppOfBlocks  # type: ignore[attr-defined]
+    gr.Blocks.get_config_file = _config_of_blocks  # type: ignore[method-assign, assignment]
     before = _building.set(True)
     try:
         return in_loop(build)
