@@ -8,7 +8,7 @@ import pytest
 
 from tests.imports.into import Into, importer
 from tests.imports.samples import chatgpt, openwebui, written
-from webchat.imports.importing import PAUSE_CHARS
+from webchat.imports.moderating import PAUSE_CHARS, Moderating
 from webchat.moderation import Context, Decision, Moderation
 from webchat.moderation.rules import read_rules
 from webchat.moderation.verdicts import WITHHELD
@@ -69,7 +69,7 @@ async def test_others_have_their_turn_while_a_long_chat_is_moderated(
     said = tuple(ImportedMessage(f"m{n}", None, "user", "x" * 1000) for n in range(40))
     chat = ImportedConversation("chatgpt", "a", "", said)
     task = asyncio.create_task(others())
-    await one._moderated(Context("stored", into.owner), chat)
+    await Moderating(one._review, Context("stored", into.owner)).conversation(chat)
     task.cancel()
     assert len(between) == 40
     assert max(between.count(turn) for turn in set(between)) * 1000 <= PAUSE_CHARS
@@ -84,11 +84,12 @@ def test_what_a_file_says_beside_texts_is_moderated_too(into: Into) -> None:
     )
     chat = ImportedConversation("chatgpt", "a", "Title", said, details={"note": {"by": "the map"}, "n": 3})
     one = importer(into.store, Moderation(read_rules(RULES)))
-    moderated, blocked = asyncio.run(one._moderated(Context("stored", into.owner), chat))
+    moderating = Moderating(one._review, Context("stored", into.owner))
+    moderated = asyncio.run(moderating.conversation(chat))
     turn = moderated.messages[1].turn
     assert turn is not None
     assert turn.provenance.prompt == ({"role": "user", "content": WITHHELD},)
     assert turn.provenance.details == {WITHHELD: ["x"]}
     assert "map" not in repr(moderated.details)
     assert moderated.details["n"] == 3
-    assert blocked >= 2
+    assert moderating.blocked >= 2

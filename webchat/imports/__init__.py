@@ -4,7 +4,7 @@
 
 `archives` opens a file or a zip without trusting it, `entries` cuts its JSON into entries without holding it
 in memory, `recognising` asks each reader of `readers` whether an entry is its own, `trees` puts right what it
-read, and `importing` moderates and stores it.
+read, `moderating` moderates its texts, and `importing` stores it.
 """
 
 from webchat.imports.importing import Found, Importer

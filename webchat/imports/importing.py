@@ -9,28 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import orjson
-
-from backends.types import ToolCall
 from webchat.imports.archives import opened
+from webchat.imports.moderating import Moderating
 from webchat.imports.recognising import Located, Problem, found_in
-from webchat.imports.values import arguments_of, strings_of, with_strings
 from webchat.moderation import Context
-from webchat.moderation.verdicts import WITHHELD
 from webchat.store import Store
-from webchat.store.import_records import ImportedConversation, ImportedMessage
+from webchat.store.import_records import ImportedConversation
 from webchat.turns import Review
-from webchat.turns.errors import MessageBlocked
 
 MOST_PROBLEMS = 100
 """Of a file, by their sentences; the others are counted."""
-
-PAUSE_CHARS = 4000
-"""Characters moderated between two moments in which other work has its turn."""
 
 
 @dataclass(slots=True)
@@ -102,8 +93,9 @@ class Importer:
         context = Context("stored", owner, counts=False)
 
         async def keep(found: Found, one: ImportedConversation) -> None:
-            moderated, blocked = await self._moderated(context, one)
-            found.counts["blocked"] += blocked
+            moderating = Moderating(self._review, context)
+            moderated = await moderating.conversation(one)
+            found.counts["blocked"] += moderating.blocked
             done = await self._store.call(self._store.import_conversation, owner, moderated, job)
             found.counts[done.outcome] += 1
             found.counts["added"] += done.messages
@@ -148,76 +140,3 @@ class Importer:
         for note in item.conversation.problems:
             found.note(Problem(item.place, note, lost=False))
         await work(found, item.conversation)
-
-    async def _moderated(
-        self, context: Context, one: ImportedConversation
-    ) -> tuple[ImportedConversation, int]:
-        """The conversation as it may be stored, and in how many places the rules blocked a text."""
-        blocked = read = 0
-
-        async def text(said: str, *, counts: bool = True) -> str:
-            nonlocal blocked, read
-            if not said:
-                return said
-            read += len(said)
-            if read >= PAUSE_CHARS:
-                # Rules that run here wait for nothing, and a chat may be long: others have their turn.
-                read = 0
-                await asyncio.sleep(0)
-            try:
-                return await self._review.text(context, said)
-            except MessageBlocked:
-                blocked += counts
-                return WITHHELD
-
-        async def beside(value: Any) -> Any:
-            """A value of what a file says beside texts; checked as one text, and each only if need be."""
-            strings = list(strings_of(value))
-            if not strings or await text("\n".join(strings), counts=False) == "\n".join(strings):
-                return value
-            checked = {one: await text(one) for one in dict.fromkeys(strings)}
-            return with_strings(value, checked)
-
-        async def message(said: ImportedMessage) -> ImportedMessage:
-            turn = said.turn
-            if turn is not None:
-                origin = turn.provenance
-                prompt, details = await beside(origin.prompt), await beside(origin.details)
-                origin = replace(origin, prompt=prompt, details=details, options=await beside(origin.options))
-                turn = replace(turn, provenance=origin)
-            return replace(
-                said,
-                text=await text(said.text),
-                reasoning=await text(said.reasoning),
-                turn=turn,
-                tool_calls=tuple([await called(call) for call in said.tool_calls]),
-            )
-
-        async def called(call: ToolCall) -> ToolCall:
-            try:
-                arguments = orjson.loads(call.arguments)
-            except ValueError:
-                arguments = call.arguments
-            checked = await beside([call.name, arguments])
-            if checked == [call.name, arguments]:
-                return call
-            name, changed = checked
-            return replace(call, name=name, arguments=arguments_of(changed))
-
-        settings = replace(one.settings, inputs=await beside(one.settings.inputs))
-        if settings.system_prompt:
-            prompt = await text(settings.system_prompt)
-            if prompt != settings.system_prompt:
-                settings = replace(
-                    settings, system_prompt=None if prompt == WITHHELD else prompt, persona=None
-                )
-        return (
-            replace(
-                one,
-                title=await text(one.title),
-                details=await beside(one.details),
-                settings=settings,
-                messages=tuple([await message(said) for said in one.messages]),
-            ),
-            blocked,
-        )
