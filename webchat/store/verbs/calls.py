@@ -24,6 +24,7 @@ from webchat.store.database.codec import (
     clean,
     dump_calls,
     dump_settings,
+    load_calls,
     load_conversation,
     new_id,
     now,
@@ -46,7 +47,14 @@ from webchat.store.database.transactions import writes
 from webchat.store.errors import NotFound
 from webchat.store.links.links import count_turn
 from webchat.store.people.keys import check_tokens
-from webchat.store.records import BegunTurn, ConversationSettings, Message, NewTurn, PathMessage
+from webchat.store.records import (
+    BegunTurn,
+    ConversationSettings,
+    Message,
+    NewTurn,
+    PathMessage,
+    calls_chars,
+)
 from webchat.store.search.index import add_entry, comes_in_parts, owe
 from webchat.store.verbs.tree import conversations_query, messages_by_id
 from webchat.store.verbs.turns import TurnVerbs, open_turn
@@ -111,7 +119,7 @@ class Brought:
         """The messages, each slice a moment of the writer."""
         start = chars = 0
         for at, row in enumerate(self.rows):
-            size = len(row["text"])
+            size = len(row["text"]) + calls_chars(load_calls(row["tool_calls"]))
             if at > start and (at - start == SLICE_MESSAGES or chars + size > SLICE_CHARS):
                 yield self.rows[start:at]
                 start, chars = at, 0
@@ -130,7 +138,8 @@ def brought(owner: str, new: NewTurn, path: Sequence[Given]) -> Brought:
 
 def is_long(path: Sequence[Given]) -> bool:
     """Whether a path has to be stored in slices."""
-    return len(path) > SLICE_MESSAGES or sum(len(message.text) for message in path) > SLICE_CHARS
+    chars = sum(len(message.text) + calls_chars(message.tool_calls) for message in path)
+    return len(path) > SLICE_MESSAGES or chars > SLICE_CHARS
 
 
 class CallVerbs(TurnVerbs):
