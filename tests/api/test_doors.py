@@ -414,6 +414,7 @@ CALLS = {
     ("turns/asking.py", "begin_turn"): "a message",
     ("turns/asking.py", "begin_comparison"): "a message",
     ("turns/asking.py", "begin_call"): "a call: tests/api/v1/test_chat.py",
+    ("turns/asking.py", "continue_call"): "the same, of what it adds to an earlier one",
     ("turns/asking.py", "open_call"): "the same, of a long path",
     ("turns/asking.py", "add_to_call"): "the same, of a long path",
     ("turns/asking.py", "show_call"): "the same, of a long path",
@@ -489,7 +490,7 @@ list_tester_chats search_tester_chats read_tester_chat tester_media link_names l
 own_keys listed_keys key_holder living_keys
 list_webhooks webhook due_webhooks event_data
 people person find_person search_people count_person_chats password_of session sessions living_sessions
-chat_template count_chats guests_with_replies movable_chats
+chat_template count_chats guests_with_replies movable_chats earlier_call
 operators owns_anything chat_template_versions chat_templates conversation conversation_ids
 decision_counts decisions export_conversation inspection journal link link_by_hash
 list_conversations list_links list_templates list_trash media message newest_texts owner path placeholders

@@ -140,6 +140,8 @@ NOT_OF_AN_OWNER = {
     # what makes something of one's own
     "create_template",
     "begin_call",
+    "earlier_call",
+    "continue_call",
     "open_call",
     # owners themselves, asked by the door
     "local_owner",

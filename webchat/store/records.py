@@ -415,7 +415,7 @@ class NewTurn:
     turn. asked: a digest of what was asked with it, to tell a repeated ask from another one.
     link_id: the link it counts for. tokens: the longest reply, which is reserved if that link has a limit.
     key_id: the API key it counts for. comparison: the open one that the reply is a side of.
-    kind: of a new conversation.
+    kind: of a new conversation. path_hash: of what a kept call brings along, see `path_hashes`.
     """
 
     conversation_id: str | None
@@ -432,6 +432,7 @@ class NewTurn:
     key_id: str | None = None
     comparison: str | None = None
     kind: ConversationKind = "chat"
+    path_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

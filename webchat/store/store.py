@@ -40,7 +40,7 @@ from webchat.store.upkeep.moving import MovingVerbs
 from webchat.store.upkeep.purge import PurgeVerbs
 from webchat.store.upkeep.removal import RemovalVerbs
 from webchat.store.upkeep.rewriting import RewritingVerbs
-from webchat.store.verbs.calls import CallVerbs
+from webchat.store.verbs.continued import ContinuedCallVerbs
 from webchat.store.verbs.conversations import ConversationVerbs
 from webchat.store.verbs.decisions import DecisionVerbs
 from webchat.store.verbs.export import ExportVerbs
@@ -68,7 +68,7 @@ class Store(
     ConversationVerbs,
     MessageVerbs,
     ComparisonVerbs,
-    CallVerbs,
+    ContinuedCallVerbs,
     ReplicaVerbs,
     SearchVerbs,
     IndexingVerbs,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -25,6 +25,7 @@ from backends.types import Sampling
 from webchat.models import Models
 from webchat.moderation import Context
 from webchat.store import NotFound, Store, StoreError, StoreUnavailable
+from webchat.store.errors import TooManyVersions
 from webchat.store.records import (
     LONGEST_REPLY,
     BegunSide,
@@ -36,6 +37,7 @@ from webchat.store.records import (
     NewTurn,
 )
 from webchat.store.verbs.calls import brought, is_long
+from webchat.store.verbs.continued import path_hashes
 from webchat.turns.ask import Against, Ask, Called
 from webchat.turns.comparing.pairing import candidates, next_pair
 from webchat.turns.errors import (
@@ -193,6 +195,11 @@ class Asking:
         )
         called = replace(called, path=asked.messages, options=asked.options)
         new = replace(new, settings=replace(settings, sampling=asked.sampling))
+        if called.stored and called.path[-1].role != "assistant":
+            hashes = await asyncio.to_thread(path_hashes, settings.system_prompt, called.path)
+            new = replace(new, path_hash=hashes[-1])
+            if (begun := await self._continued_call(party, new, called, hashes)) is not None:
+                return begun, None, called
         if is_long(called.path):
             begun = await self._stored_in_slices(party, new, called)
         else:
@@ -202,6 +209,20 @@ class Asking:
         if reply.continues is None:
             return begun, None, called
         return begun, replace(reply, id=reply.continues, continues=None, state="complete"), called
+
+    async def _continued_call(
+        self, party: Party, new: NewTurn, called: Called, hashes: Sequence[str]
+    ) -> BegunTurn | None:
+        """Begin a call in the conversation of an earlier one; `None` if it goes on from none."""
+        find = partial(self._store.call, self._store.earlier_call, party.owner, called.path, hashes)
+        earlier = await _again(find)
+        if earlier is None or is_long(called.path[len(earlier.ids) :]):
+            return None
+        try:
+            begin = self._store.continue_call
+            return await self._stored(party, new, begin, called.path, earlier, called=called)
+        except (NotFound, TooManyVersions):
+            return None
 
     async def _stored_in_slices(self, party: Party, new: NewTurn, called: Called) -> BegunTurn:
         """Begin a call with a long path, between whose slices others use the store's writer."""

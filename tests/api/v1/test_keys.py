@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from backends.echo import EchoBackend
 from backends.types import ToolCallDelta
@@ -58,6 +59,42 @@ async def test_a_kept_call_has_its_tools_calls_and_results(make_site: MakeSite) 
         _, calling, result, reply, _ = echo_of(site).requests[-1].messages
         assert (calling.tool_calls[0].id, result.tool_call_id, reply.tool_calls) == ("call_1", "call_1", ())
         assert reply.text == '[Called weather with {"city": "Bonn"}]'
+
+
+async def test_a_call_goes_on_in_the_conversation_of_the_one_before(make_site: MakeSite) -> None:
+    script = [ToolCallDelta(0, None, "weather", '{"city": "Bonn"}')]
+    async with make_site(EchoBackend(script=script, options=True), ways=WAYS) as site:
+        key = held(site, stored=True)
+        mine = client(site, key.token)
+        first: dict[str, Any] = {
+            "model": "echo",
+            "max_tokens": 50,
+            "system": "Brief.",
+            "messages": [{"role": "user", "content": "Hi"}],
+        }
+        told = (await mine.post("/v1/messages", json=first)).json()["content"]
+        result = [{"type": "tool_result", "tool_use_id": told[0]["id"], "content": "Rain"}]
+        messages = [
+            *first["messages"],
+            {"role": "assistant", "content": told},
+            {"role": "user", "content": result},
+        ]
+        for _ in range(2):
+            assert (await mine.post("/v1/messages", json={**first, "messages": messages})).status_code == 200
+        (kept,) = (await mine.get("/api/conversations")).json()["items"]
+        thread = (await mine.get(f"/api/conversations/{kept['id']}")).json()["messages"]
+        assert [one["role"] for one in thread] == ["user", "assistant", "tool", "assistant"]
+        assert thread[2]["tool_call_id"] == thread[1]["tool_calls"][0]["id"] == told[0]["id"]
+        assert [len(one["siblings"]) for one in thread] == [1, 1, 1, 2]
+        # Another prompt, another person, or other words: nothing to go on from.
+        await mine.post("/v1/messages", json={**first, "messages": messages, "system": "Long."})
+        await client(site, held(site, stored=True).token).post(
+            "/v1/messages", json={**first, "messages": messages}
+        )
+        messages[0] = {"role": "user", "content": "Hi!"}
+        await mine.post("/v1/messages", json={**first, "messages": messages})
+        assert len((await mine.get("/api/conversations")).json()["items"]) == 3
+        assert len((await mine.get(f"/api/conversations/{kept['id']}")).json()["messages"]) == 4
 
 
 async def test_a_keys_models_are_all_it_may_name(make_site: MakeSite) -> None:

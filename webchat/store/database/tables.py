@@ -325,7 +325,7 @@ class TurnRow(Base):
     link_id: the link it was counted for; reserved: tokens, while it runs. key_id: the API key it was asked
     with. compared_in: the comparison that it is a side of, while that is open. replica_id: the lease under
     which it runs, where several processes serve the database; ending: how another one asked it to end.
-    options: tools and formats that a program asked with."""
+    options: tools and formats that a program asked with. path_hash: of what a kept call was asked."""
 
     __tablename__ = "turns"
     __table_args__ = (
@@ -342,6 +342,12 @@ class TurnRow(Base):
             "link_id",
             sqlite_where=text("finished_at IS NULL AND link_id IS NOT NULL"),
             postgresql_where=text("finished_at IS NULL AND link_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_turns_path_hash",
+            "path_hash",
+            sqlite_where=text("path_hash IS NOT NULL"),
+            postgresql_where=text("path_hash IS NOT NULL"),
         ),
         Index(
             "ix_turns_compared_in",
@@ -378,6 +384,7 @@ class TurnRow(Base):
     total_seconds: Mapped[float | None]
     details: Mapped[dict[str, Any] | None]
     options: Mapped[dict[str, Any] | None]
+    path_hash: Mapped[str | None] = mapped_column(String(64))
     link_id: Mapped[str | None] = mapped_column(Id)
     reserved: Mapped[int | None]
     key_id: Mapped[str | None] = mapped_column(Id)

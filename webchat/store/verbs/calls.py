@@ -131,9 +131,9 @@ def brought(owner: str, new: NewTurn, path: Sequence[Given]) -> Brought:
     """A path in the form in which it is stored; see `begin_call`."""
     id, moment = new_id(), now()
     title = title_of(clean(next((one.text for one in reversed(path) if one.role == "user"), "")))
-    rows = _rows(path, id, owner, moment)
+    rows = rows_of(path, id, owner, moment)
     reply = _reply(path, rows, new, moment)
-    return Brought(owner, title, rows, reply, _as_path(path, rows, reply))
+    return Brought(owner, title, rows, reply, path_of(path, rows, reply))
 
 
 def is_long(path: Sequence[Given]) -> bool:
@@ -294,18 +294,21 @@ def _owe_words(connection: Connection, call: Brought, messages: Sequence[str | N
     owe(connection)
 
 
-def _rows(path: Sequence[Given], conversation: str, owner: str, moment: datetime) -> list[dict[str, Any]]:
+def rows_of(
+    path: Sequence[Given], conversation: str, owner: str, moment: datetime, under: str | None = None
+) -> list[dict[str, Any]]:
+    """Messages, one under the other, the first one under `under`."""
     rows: list[dict[str, Any]] = []
     for message in path:
-        parent = rows[-1]["id"] if rows else None
-        row = _row(conversation, parent, message.role, moment)
+        parent = rows[-1]["id"] if rows else under
+        row = row_of(conversation, parent, message.role, moment)
         row |= {"text": clean(message.text), "author_id": owner}
         answers = message.tool_call_id and clean(message.tool_call_id)
         rows.append(row | {"tool_calls": dump_calls(message.tool_calls), "tool_call_id": answers})
     return rows
 
 
-def _row(conversation: str, parent: str | None, role: str, moment: datetime) -> dict[str, Any]:
+def row_of(conversation: str, parent: str | None, role: str, moment: datetime) -> dict[str, Any]:
     """A message, as the next one in a conversation that nobody else knows."""
     return {
         "id": new_id(),
@@ -330,7 +333,7 @@ def _reply(
     last = rows[-1]
     continued = path[-1].role == "assistant" and not path[-1].tool_calls
     parent = last["parent_id"] if continued else last["id"]
-    row = _row(last["conversation_id"], parent, "assistant", moment)
+    row = row_of(last["conversation_id"], parent, "assistant", moment)
     row |= {"client_key": new.client_key, "model": new.model}
     return row | {"text": last["text"], "continues": last["id"]} if continued else row
 
@@ -347,7 +350,7 @@ def _message(row: dict[str, Any]) -> Message:
     )
 
 
-def _as_path(
+def path_of(
     path: Sequence[Given], rows: Sequence[dict[str, Any]], reply: dict[str, Any]
 ) -> tuple[PathMessage, ...]:
     """What the reply answers."""

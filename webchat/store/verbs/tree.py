@@ -136,6 +136,8 @@ _CONVERSATION = {False: _OWN_CONVERSATION, True: _OWN_CONVERSATION.with_for_upda
 _MESSAGE = {False: _OWN_MESSAGE, True: _OWN_MESSAGE.with_for_update(of=ConversationRow)}
 _MESSAGES = messages_query().where(MessageRow.id.in_(bindparam("ids", expanding=True)))
 _THREAD = _up(messages_query())
+ABOVE = _up(select(MessageRow.id))
+"""Ids of the last `limit` messages of the path to `end`."""
 _PATH = _up(
     select(
         MessageRow.id,

@@ -424,6 +424,7 @@ def open_turn(
         "key_id": new.key_id,
         "compared_in": new.comparison,
         "replica_id": replica,
+        "path_hash": new.path_hash,
     }
     connection.execute(_OPEN_TURN, turn)
     shown: dict[str, Any] = {"conversation": conversation_id, "leaf": reply_id, "moment": moment}
