@@ -14,6 +14,7 @@ NAMES = {
     "pages": "opening the page: long conversations, many of them",
     "search": "the search at 100,000 messages",
     "moderation": "what moderation costs",
+    "imports": "a large export: rate and memory, and what others notice meanwhile",
     "start": "start time and memory",
     "busy": "opening the page while the transformer engine writes",
     "engine": "the embedded model through the page against the engine alone",

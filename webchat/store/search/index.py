@@ -97,6 +97,11 @@ _OWED_TO = (
 _ONE = SearchEntryRow.number == bindparam("entry")
 _OWE = update(SearchEntryRow).where(_ONE).values(owed=1)
 _SETTLE = update(SearchEntryRow).where(_ONE).values(owed=None)
+_SETTLE_ALL = (
+    update(SearchEntryRow)
+    .where(SearchEntryRow.number.in_(bindparam("entries", expanding=True)))
+    .values(owed=None)
+)
 _HAVE = (
     update(SearchEntryRow)
     .where(
@@ -160,8 +165,21 @@ def replace_text(connection: Connection, message_id: str, content: str) -> None:
 
 def put_rows(connection: Connection, numbers: Sequence[int]) -> None:
     """Put the words of those of these entries that owe any into the index, each entry's in one row."""
-    for entry in connection.execute(_CONTENTS, {"numbers": numbers}).all():
-        _replace(connection, entry, entry.content)
+    entries = connection.execute(_CONTENTS, {"numbers": numbers}).all()
+    if not entries:
+        return
+    # Together: a statement for each costs more than its work, and an import has a million of them.
+    connection.execute(_SETTLE_ALL, {"entries": [entry.number for entry in entries]})
+    connection.execute(_TAKE[connection.dialect.name], [_row(entry.number, 0) for entry in entries])
+    rows = []
+    for entry in entries:
+        words = words_for(entry.owner_id, entry.content)
+        if words:
+            rows.append(_row(entry.number, 0) | {"words": words})
+        elif words is None:
+            _put(connection, entry.number, None)
+    if rows:
+        connection.execute(_PUT[connection.dialect.name], rows)
 
 
 def remove_words(connection: Connection, entries: Sequence[tuple[int, int]]) -> None:
