@@ -9,9 +9,12 @@ _CGROUP = Path("/sys/fs/cgroup")
 _CPU = Path("/proc/cpuinfo")
 
 
-def available_memory() -> int | None:
-    """Bytes a program can still allocate without swapping; `None` if the system does not report it."""
-    told = [amount for amount in (_of_the_machine(), _of_the_container(_CGROUP)) if amount is not None]
+def available_memory(*, at_most: bool = False) -> int | None:
+    """Bytes a program can still allocate without swapping; `None` if the system does not report it. at_most:
+    count files that are in use, too, such as a model that is mapped: the system drops them before it kills a
+    program."""
+    amounts = _of_the_machine(), _of_the_container(_CGROUP, at_most=at_most)
+    told = [amount for amount in amounts if amount is not None]
     return min(told, default=None)
 
 
@@ -51,17 +54,21 @@ def _of_the_machine() -> int | None:
         return None
 
 
-def _of_the_container(cgroup: Path) -> int | None:
+def _of_the_container(cgroup: Path, *, at_most: bool = False) -> int | None:
     """Bytes left below the container's limit; cached files count as free. Source: cgroup v2 and v1."""
-    for limit_name, used_name, cached_name in (
-        ("memory.max", "memory.current", "inactive_file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+    for limit_name, used_name, cached_names in (
+        ("memory.max", "memory.current", ("inactive_file", "active_file")),
+        (
+            "memory/memory.limit_in_bytes",
+            "memory/memory.usage_in_bytes",
+            ("total_inactive_file", "total_active_file"),
+        ),
     ):
         try:
             limit = int((cgroup / limit_name).read_text())  # `max`, no limit, is no number
             used = int((cgroup / used_name).read_text())
             stat = (cgroup / limit_name).with_name("memory.stat").read_text().split()
-            cached = int(stat[stat.index(cached_name) + 1])
+            cached = sum(int(stat[stat.index(name) + 1]) for name in cached_names[: 1 + at_most])
         except (OSError, ValueError):
             continue
         return max(0, limit - used + cached)

@@ -52,7 +52,7 @@ def test_a_disk_that_says_nothing_is_not_full(tmp_path: Path) -> None:
 def test_memory_is_used_up_when_less_is_available(
     available: int | None, used_up: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reserves, "available_memory", lambda: available)
+    monkeypatch.setattr(reserves, "available_memory", lambda *, at_most: available)
     assert MemoryReserve().used_up() is used_up
 
 

@@ -54,6 +54,6 @@ class MemoryReserve:
         now = time.monotonic()
         if sys.platform == "linux" and now - self._looked >= LOOK_EVERY:
             self._looked = now
-            available = available_memory()
+            available = available_memory(at_most=True)
             self._used_up = available is not None and available < MEMORY_BYTES
         return self._used_up

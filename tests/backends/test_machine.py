@@ -50,6 +50,7 @@ def test_memory_ends_at_the_limit_of_the_container(cgroup: Path) -> None:
     stat = f"anon 5\ninactive_file {GB // 2}\nactive_file 3\n"
     write(cgroup, {"memory.max": f"{2 * GB}\n", "memory.current": f"{GB * 2 - 1000}\n", "memory.stat": stat})
     assert available_memory() == GB // 2 + 1000
+    assert available_memory(at_most=True) == GB // 2 + 1003
     write(cgroup, {"memory.max": "max\n"})
     told = available_memory()
     assert told is not None
