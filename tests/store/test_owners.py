@@ -169,6 +169,7 @@ NOT_OF_AN_OWNER = {
     "take_lease",
     "renew_lease",
     "release_lease",
+    "end_lease",
     "end_lapsed_leases",
     "replicas",
     "orphans",
