@@ -19,6 +19,8 @@ from standardwebhooks import Webhook as Verifier
 
 from tests.store.talk import Talk
 from webchat.store import Store
+from webchat.store.judgement_records import Vote
+from webchat.store.records import ConversationSettings, NewSide, NewTurn
 from webchat.store.webhook_records import Webhook
 from webchat.webhooks import AddressRefused, BadWebhook, Deliverer, Sender, delivering, new_webhook
 from webchat.webhooks.addresses import PublicResolver, is_public
@@ -103,6 +105,23 @@ async def test_a_reply_is_told_once_and_its_signature_holds(store: Store, receiv
     assert "Hi" not in body.decode()
     with pytest.raises(Exception, match="No matching signature"):
         Verifier(made.secret).verify(body.replace(b"complete", b"stopped"), headers)
+
+
+async def test_a_vote_is_told_over_http_without_its_comment(store: Store, receiver: Receiver) -> None:
+    made = new_webhook(store, receiver.url, ("vote.saved",), content=False, private=True)
+    ada, side = talk(store), NewSide("echo", "echo", ConversationSettings())
+    async with telling(store):
+        begun = store.begin_comparison(ada.owner, NewTurn(None, None, "which", "k", "echo"), side, side)
+        for one in begun.sides or ():
+            ada.finish(one.reply.id, "this")
+        assert begun.reply.compared
+        store.vote_on(ada.owner, begun.reply.compared.id, Vote("left", comment="secret"))
+        assert await settled(store) == (0, 0, "")
+    ((headers, body),) = receiver.told
+    told = Verifier(made.secret).verify(body, headers)
+    assert (told["type"], told["data"]["preferred"]) == ("vote.saved", "left")
+    assert told["data"]["comparison_id"] == begun.reply.compared.id
+    assert "secret" not in body.decode()
 
 
 def test_the_signature_is_what_the_specification_says() -> None:
