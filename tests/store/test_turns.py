@@ -230,6 +230,21 @@ def test_tool_calls_that_were_cut_off_are_not_kept_and_it_is_said(
     assert store.provenance(talk.owner, id).details["n"] == 1
 
 
+def test_a_killed_server_leaves_whole_tool_calls_once(store: Store, talk: Talk) -> None:
+    id = talk.begin("hello").reply.id
+    pieces = piece(0, "a", "look", "{}"), piece(1, "b", "read", '{"a')
+    store.write_batch([JournalEntry(id, at, "tool", one) for at, one in enumerate(pieces, 1)])
+    for _ in range(2):
+        store.interrupt_orphans()
+        left = store.message(talk.owner, id)
+        assert (left.state, left.tool_calls, left.cut_calls) == (
+            "interrupted",
+            (ToolCall("a", "look", "{}"),),
+            1,
+        )
+    assert store.journal(talk.owner, id) == []
+
+
 def piece(index: int, id: str | None, name: str | None, arguments: str) -> str:
     """A line of a journal with a piece of a tool call."""
     return json.dumps({"index": index, "id": id, "name": name, "arguments": arguments}) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
@@ -58,6 +58,11 @@ class Judged:
     whole: bool = True
     calls: tuple[ToolCall, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+def with_calls(text: str, calls: Sequence[ToolCall]) -> str:
+    """A text and its tool calls, for people who judge both."""
+    return "\n\n".join(filter(None, (text, *(f"{call.name}({call.arguments})" for call in calls))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from webchat.console.labels import Labels
 from webchat.console.times import moment, plain
 from webchat.store import Store
 from webchat.store.errors import NotFound
-from webchat.store.judgement_records import Decision, Judgement, ReviewState
+from webchat.store.judgement_records import Decision, Judgement, ReviewState, with_calls
 
 LONGEST_BETTER = 100_000
 
@@ -149,10 +149,14 @@ def _messages(caller: Caller, one: Judgement) -> list[Any]:
         return [{"role": "assistant", "content": caller.t("console.feedback.unreadable")}]
     roles = {"user": "user"}
     said = [
-        {"role": roles.get(message.role, "assistant"), "content": escape(message.text, quote=False)}
+        {
+            "role": roles.get(message.role, "assistant"),
+            "content": escape(with_calls(message.text, message.tool_calls), quote=False),
+        }
         for message in one.judged.prompt
     ]
-    return [*said, {"role": "assistant", "content": escape(one.judged.reply, quote=False)}]
+    reply = with_calls(one.judged.reply, one.judged.calls)
+    return [*said, {"role": "assistant", "content": escape(reply, quote=False)}]
 
 
 def _chat_of(caller: Caller, one: Judgement) -> str:

@@ -15,7 +15,7 @@ from webchat.console.labels import Labels
 from webchat.console.paging import FIRST, Pager, Place, shown
 from webchat.console.times import moment, plain
 from webchat.store.errors import NotFound
-from webchat.store.judgement_records import Comparison, ListedVote, ReviewState
+from webchat.store.judgement_records import Comparison, ListedVote, ReviewState, with_calls
 
 MOST_SHOWN = 50
 COLUMNS = ("when", "asked", "a", "b", "preferred", "person", "link", "state", "id")
@@ -121,12 +121,13 @@ class Votes:
         said: list[dict[str, Any]] = [
             {
                 "role": "user" if message.role == "user" else "assistant",
-                "content": escape(message.text, quote=False),
+                "content": escape(with_calls(message.text, message.tool_calls), quote=False),
             }
             for message in one.left.judged.prompt
         ]
         for letter, side in sides:
-            reply = "" if side.judged is None else side.judged.reply
+            judged = side.judged
+            reply = "" if judged is None else with_calls(judged.reply, judged.calls)
             text = escape(f"{letter} · {side.model}\n\n{reply}", quote=False)
             said.append({"role": "assistant", "content": text})
         return said
