@@ -200,7 +200,7 @@ async def test_the_estimate_is_within_two_percent_of_what_an_endpoint_counts(
         messages: tuple[Message, ...] = (Message("system", "Be brief."),)
         for turn in range(16 if number else 6):
             messages = (*messages, Message("user", texts[(turn + number) % 3] + f" {number * turn}"))
-            asked = Request(messages, Sampling(max_tokens=8, temperature=0.0))
+            asked = Request(messages, Sampling(max_tokens=2, temperature=0.0))
             estimated = fitting.estimate(key, asked)
             said = await collect(backend.stream(asked))
             assert said.usage is not None
