@@ -16,7 +16,10 @@ from filelock import FileLock
 
 from backends.llamacpp.demo import REQUIREMENT, demo_model
 from tests.cheap_databases import cheap_databases
+from webchat.gradio_stubs import skip_gradio_stubs
 from webchat.logs import TALKATIVE, TELLING
+
+skip_gradio_stubs()
 
 MODELS = Path(__file__).parent.parent / ".cache" / "models"
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from tests.backends.tiny_models import make_adapter, make_folder
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
-peft = pytest.importorskip("peft")
+if find_spec("peft") is None:  # importing it takes long, which every process of tests would pay
+    pytest.skip("peft is not installed", allow_module_level=True)
 
 from backends.local import attention  # noqa: E402
 from backends.local.loading import weights  # noqa: E402
@@ -82,6 +84,8 @@ def alone(model: Any, adapters: list[str | None]) -> list[Any]:
 
 @pytest.mark.parametrize("name", ["polite", "v1.5"])
 def test_one_adapter_for_all_says_what_peft_says(model: Any, folders: dict[str, Path], name: str) -> None:
+    import peft
+
     before = scores(model, IDS[0])
     info = load_adapter(model, folders[name], name)
     with using(model, [(name, slice(None))]):

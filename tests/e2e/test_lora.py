@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from playwright.async_api import Page, expect
 from tests.app_process import AppProcess
 from tests.e2e.chat import Chat, NewVisitor
 
-pytest.importorskip("peft")
+if find_spec("peft") is None:  # importing it takes long, which every process of tests would pay
+    pytest.skip("peft is not installed", allow_module_level=True)
 
 pytestmark = pytest.mark.slow
 
