@@ -53,14 +53,16 @@ def doubling(cost: Cost) -> float:
     """Times the cost of twice the input, as the mean of the doublings."""
     longest = 1 << DOUBLINGS
     repeats = 1
-    while cost(1, repeats * longest) < FLOOR:
+    while (short := cost(1, repeats * longest)) < FLOOR:
         repeats *= 2
-    short = long = float("inf")
-    ratio = float("inf")
-    for _ in range(TRIES):
+    long = cost(longest, repeats)
+    for _ in range(TRIES - 1):
+        if _ratio(short, long) <= MOST:
+            break
         short = min(short, cost(1, repeats * longest))
         long = min(long, cost(longest, repeats))
-        ratio = 2 * float((long / short) ** (1 / DOUBLINGS))
-        if ratio <= MOST:
-            break
-    return ratio
+    return _ratio(short, long)
+
+
+def _ratio(short: float, long: float) -> float:
+    return 2 * float((long / short) ** (1 / DOUBLINGS))
