@@ -124,6 +124,16 @@ def test_tools_after_ten_megabytes_of_other_conversations_are_loaded(tmp_path: P
         assert {name: len(split) for name, split in loaded.items()} == rows
 
 
+def called(at: int) -> Record:
+    """A reply that calls a tool, or answers its result, with a better answer every other time."""
+    name = f"{at * 7919:x} {at * 104729:x}"
+    path = asked_tools(f"How warm is it in {name}?", f"{at} degrees", name)
+    calls = (ToolCall("b", "weather", f'{{"city": "{name}", "days": [{at}]}}'),)
+    of = judged(path, "" if at % 3 else "Warm", calls=calls if at % 3 else (), options=TOOLS)
+    better = f"It is {at} degrees." if at % 2 else ""
+    return judgement(of, -1 if at % 2 else 1, person=f"t{at}", better=better)
+
+
 EXPORTING = r"""
 import re, sys
 from pathlib import Path
@@ -173,21 +183,23 @@ def test_memory_does_not_grow_with_the_judgements(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
+@pytest.mark.parametrize("tools", ["", "_tools"])
 @pytest.mark.parametrize("method", ["sft", "dpo", "kto", "reward"])
-def test_trl_trains_on_an_export_untouched(tmp_path: Path, demo_folder: Path, method: str) -> None:
+def test_trl_trains_on_an_export_untouched(
+    tmp_path: Path, demo_folder: Path, method: str, tools: str
+) -> None:
     pytest.importorskip("trl")
     (tmp_path / "tiny").mkdir()
     make_folder(demo_folder, tmp_path / "tiny")
     chinese = [
         judgement(judged(f"请问{at}月的天气怎么样？🌧️", "下雨。"), -1, person=f"q{at}") for at in range(6)
     ]
-    found = written(
-        tmp_path, [*crowd(11, 30), *planted(), *chinese, with_tools("ada")], replace(SALT, share=0.2)
-    )
-    assert set(found.rows[method]) == {"train", "test"}
+    records = [*crowd(11, 30), *planted(), *chinese, *(called(at) for at in range(30))]
+    found = written(tmp_path, records, replace(SALT, share=0.2))
+    assert set(found.rows[method + tools]) == {"train", "test"}
     trl = Path(sys.executable).with_name("trl")
     command = [str(trl), method, "--model_name_or_path", str(tmp_path / "tiny")]
-    command += ["--dataset_name", str(tmp_path / "export"), "--dataset_config", method]
+    command += ["--dataset_name", str(tmp_path / "export"), "--dataset_config", method + tools]
     command += [
         "--output_dir",
         str(tmp_path / "out"),
