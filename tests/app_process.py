@@ -87,6 +87,7 @@ def _run(argv: Sequence[str], env: Mapping[str, str], log: Path, folder: Path) -
     """The app in a forked process."""
     os.environ.clear()
     os.environ.update(env)
+    sys.path[:0] = filter(None, env.get("PYTHONPATH", "").split(os.pathsep))
     os.chdir(folder)
     for stream in (1, 2):
         os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), stream)

@@ -52,7 +52,7 @@ async def app(
     store.close()
     env = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(installed)))}
     flags = ("--endpoint", endpoint.url, "--model", "scripted", "--no-titles")
-    async with AppProcess(data, *flags, env=env) as app:
+    async with AppProcess(data, *flags, env=env, preloaded=True) as app:
         yield app
 
 
