@@ -29,6 +29,8 @@ from webchat.backups import BackupError, finish_restoring, make_backup, restore,
 from webchat.backups.archive import read_archive
 from webchat.backups.errors import Damaged, KeyMissing, WrongKey
 from webchat.backups.history import read_history
+from webchat.backups.snapshots import prepare_database
+from webchat.backups.unfinished import remove_leftovers, unfinished
 from webchat.cli import run
 from webchat.doctor import storage
 from webchat.monitoring.monitor import look_at
@@ -324,6 +326,26 @@ def test_a_stopped_backup_leaves_nothing_and_nothing_bare_where_it_is_kept(tmp_p
     assert not seen
     assert not list(kept.iterdir())
     assert not list(settings.data_dir.glob(".webchat-backup-*"))
+
+
+def test_what_a_killed_backup_left_goes_with_the_next_and_what_is_in_use_stays(tmp_path: Path) -> None:
+    settings = filled(tmp_path / "data", "one")
+    kept = tmp_path / "kept"
+    killed_after("webchat.backups.making.copy_out", lambda: make_backup(sealed(settings), kept / "first"))
+    bare, beside = (next(folder.glob(".webchat-backup-*")) for folder in (settings.data_dir, kept))
+    assert (bare / "webchat.db").exists()
+    with unfinished(kept) as used:
+        prepare_database(settings)
+        assert not bare.exists()
+        (young := kept / ".webchat-backup-young").mkdir()
+        make_backup(settings, kept / "second")
+        assert not beside.exists()
+        assert used.exists()
+        assert young.exists(), "its process may be about to lock it"
+        os.utime(young, (0, 0))
+        remove_leftovers(kept)
+        assert not young.exists()
+    assert [path.name for path in kept.iterdir()] == ["second"]
 
 
 def test_of_a_damaged_database_no_backup_is_made(tmp_path: Path) -> None:

@@ -6,16 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from webchat.backups.archive import DATABASE, Manifest, fingerprint, write_archive
 from webchat.backups.errors import BackupError
+from webchat.backups.unfinished import unfinished
 from webchat.data_folder import MASKING_SECRET, SECRET
 from webchat.settings import Settings
 from webchat.store.copying.files import Stopped, faults
 from webchat.store.copying.tables import copy_out
-
-_UNFINISHED = ".webchat-backup-"
 
 
 def make_backup(
@@ -39,10 +37,10 @@ def make_backup(
     # What will be encrypted is never bare where it is kept, which may be somebody else's disk.
     here = key is None or target.is_relative_to(settings.data_dir)
     with (
-        TemporaryDirectory(prefix=_UNFINISHED, dir=target.parent if here else settings.data_dir) as bare,
-        TemporaryDirectory(prefix=_UNFINISHED, dir=target.parent) as beside,
+        unfinished(target.parent if here else settings.data_dir) as bare,
+        unfinished(target.parent) as beside,
     ):
-        copy, unfinished = Path(bare) / DATABASE, Path(beside) / target.name
+        copy, making = bare / DATABASE, beside / target.name
         found = copy_out(settings.store_url, copy, stop)
         if wrong := faults(copy, thorough=False):
             raise BackupError(
@@ -63,8 +61,8 @@ def make_backup(
             if stop():
                 raise Stopped
 
-        whole = write_archive(unfinished, copy, manifest, secrets=secret_files(settings), key=key, stop=look)
-        unfinished.rename(target)
+        whole = write_archive(making, copy, manifest, secrets=secret_files(settings), key=key, stop=look)
+        making.rename(target)
     return whole
 
 

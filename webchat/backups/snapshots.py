@@ -25,6 +25,7 @@ from webchat.backups.hub import Repository
 from webchat.backups.making import backup_key, make_backup
 from webchat.backups.places import Folder, Place, Stored, name_for, snapshots_among
 from webchat.backups.restoring import Restored, finish_restoring, restore
+from webchat.backups.unfinished import remove_leftovers
 from webchat.settings import Settings
 from webchat.store import StoreError
 from webchat.store.copying.files import Changes, Stopped, sqlite_path
@@ -60,13 +61,16 @@ def place_of(settings: Settings) -> Place:
 
 
 def prepare_database(settings: Settings) -> Snapshots | None:
-    """What comes before a server opens its database: finish a restore that was interrupted, and where there
-    is no database, begin with the newest snapshot that is whole. Returns the snapshots, if any are wanted.
+    """What comes before a server opens its database: finish a restore that was interrupted, remove what
+    killed backups left, and where there is no database, begin with the newest snapshot that is whole.
+    Returns the snapshots, if any are wanted.
 
     Raises BackupError where there are snapshots and none can be used: an empty database would take their
     place. Raises StoreError, OSError.
     """
     finish_restoring(settings)
+    for folder in (settings.data_dir, settings.data_dir / "backups"):
+        remove_leftovers(folder)
     if settings.snapshots is None:
         return None
     snapshots = Snapshots(settings, place_of(settings))
