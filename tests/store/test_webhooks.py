@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from backends.types import Message as Said
 from tests.store.talk import Talk
-from webchat.store import NotFound, Store
+from webchat.store import NotFound, Store, webhook_records
 from webchat.store.errors import TooManyWebhooks
 from webchat.store.judgement_records import JudgementChange, Vote
 from webchat.store.records import ConversationSettings, NewSide, NewTurn
@@ -165,6 +165,26 @@ def test_long_dead_deliveries_go_and_waiting_ones_stay(store: Store, talk: Talk)
         assert store.trim_deliveries() == 1
     (listed,) = store.list_webhooks()
     assert (listed.waiting, listed.dead) == (1, 0)
+
+
+def test_what_waits_for_long_goes_and_of_too_many_the_oldest(
+    store: Store, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = made(store)
+    for _ in range(5):
+        talk.say("Hello", "Hi")
+    for module in (verbs, webhook_records):
+        monkeypatch.setattr(module, "MOST_DELIVERIES", 3)
+    monkeypatch.setattr(verbs, "SLICE_ROWS", 1)
+    newest = sorted(one.id for one in claimed(store, hook))[2:]
+    assert [store.trim_deliveries() for _ in range(3)] == [1, 1, 0]
+    (listed,) = store.list_webhooks()
+    assert (listed.waiting, listed.full) == (3, True)
+    with store.transaction(write=True) as connection:
+        kept = connection.exec_driver_sql("SELECT id FROM deliveries ORDER BY id").scalars().all()
+    assert kept == newest
+    monkeypatch.setattr(verbs, "KEPT", timedelta(0))
+    assert [store.trim_deliveries() for _ in range(4)] == [1, 1, 1, 0]
 
 
 def test_a_removed_webhook_takes_what_waits_along(store: Store, talk: Talk) -> None:

@@ -82,6 +82,8 @@ def _state(listed: ListedWebhook) -> str:
         parts.append(f"{listed.waiting} waiting")
     if listed.dead:
         parts.append(f"{listed.dead} given up")
+    if listed.full:
+        parts.append("the oldest are dropped")
     if webhook.problem:
         parts.append(f"last problem: {printable(webhook.problem)}")
     return ", ".join(parts)

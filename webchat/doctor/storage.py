@@ -102,6 +102,9 @@ def _state(found: Checkup, shown: str) -> Iterator[Finding]:
         yield Finding("database", "ok", "database_checked" if found.whole else "database", params)
     if found.no_trigrams:
         yield Finding("database", "warning", "database_no_trigrams", params)
+    if found.failing:
+        told: dict[str, Value] = {"count": found.failing, "events": found.undelivered}
+        yield Finding("database", "warning", "webhooks_failing", told)
 
 
 def snapshots(settings: Settings) -> Iterator[Finding]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import Connection, NullPool, create_engine, inspect, text
+from sqlalchemy import Connection, NullPool, create_engine, func, inspect, select, text
 
 from webchat.store.database.migrate import COPYING, known_revisions, revision_of
 from webchat.store.database.postgres import Postgres
 from webchat.store.database.sqlite import Sqlite
+from webchat.store.database.tables import DeliveryRow, WebhookRow
 from webchat.store.database.urls import dialect_for
 from webchat.store.errors import StoreUnavailable
 
@@ -34,7 +35,8 @@ class DriverMissing(Exception):
 @dataclass(frozen=True, slots=True)
 class Checkup:
     """server: its name and version. size: bytes. damage: the first fault, empty if none was found. whole: all
-    of it was read. no_trigrams: PostgreSQL cannot search text in Chinese."""
+    of it was read. no_trigrams: PostgreSQL cannot search text in Chinese. failing: webhooks whose last
+    attempt failed; undelivered: events that webhooks are still to be told, or were not."""
 
     server: str
     size: int
@@ -43,6 +45,8 @@ class Checkup:
     damage: str = ""
     whole: bool = False
     no_trigrams: bool = False
+    failing: int = 0
+    undelivered: int = 0
 
 
 def check_up(url: str, *, whole: bool = False) -> Checkup | None:
@@ -66,7 +70,11 @@ def check_up(url: str, *, whole: bool = False) -> Checkup | None:
         revision, tables = _tables(connection)
         installed = connection.scalar(text("SELECT count(*) FROM pg_extension WHERE extname = 'pg_trgm'"))
         shown = connection.scalar(text("SELECT show_trgm('你好世界')::text")) if installed else "{...}"
-        return Checkup(server, size, revision, tables, no_trigrams=shown == "{}")
+        failing, undelivered = _webhooks(connection, tables)
+        trigrams = shown != "{}"
+    return Checkup(
+        server, size, revision, tables, no_trigrams=not trigrams, failing=failing, undelivered=undelivered
+    )
 
 
 def _sqlite(path: Path, whole: bool) -> Checkup:
@@ -78,6 +86,7 @@ def _sqlite(path: Path, whole: bool) -> Checkup:
     try:
         with engine.connect() as connection:
             revision, tables = _tables(connection)
+            failing, undelivered = _webhooks(connection, tables)
         damage, read = _integrity(path) if whole else ("", False)
     except sqlite3.DatabaseError as error:
         return Checkup(server, size, None, "current", damage=str(error))
@@ -85,7 +94,9 @@ def _sqlite(path: Path, whole: bool) -> Checkup:
         if isinstance(cause := getattr(error, "orig", None), sqlite3.DatabaseError):
             return Checkup(server, size, None, "current", damage=str(cause))
         raise
-    return Checkup(server, size, revision, tables, damage=damage, whole=read)
+    return Checkup(
+        server, size, revision, tables, damage=damage, whole=read, failing=failing, undelivered=undelivered
+    )
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
@@ -117,3 +128,12 @@ def _tables(
     if revision not in known:
         return revision, "newer"
     return revision, "current" if revision == known[0] else "older"
+
+
+def _webhooks(connection: Connection, tables: Tables) -> tuple[int, int]:
+    """How many fail, and how many events are undelivered."""
+    if tables != "current":
+        return 0, 0
+    failing = select(func.count()).select_from(WebhookRow).where(WebhookRow.problem != "")
+    undelivered = select(func.count()).select_from(DeliveryRow)
+    return connection.scalar(failing) or 0, connection.scalar(undelivered) or 0

@@ -28,6 +28,10 @@ class Webhook:
     problem: str = ""
 
 
+MOST_DELIVERIES = 100_000
+"""Kept for one webhook, about: the oldest beyond are dropped when old data is cleaned up."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListedWebhook:
     """waiting, dead: how many of its deliveries are to be sent, and are not tried any more."""
@@ -35,6 +39,11 @@ class ListedWebhook:
     webhook: Webhook
     waiting: int
     dead: int
+
+    @property
+    def full(self) -> bool:
+        """Whether its oldest deliveries are dropped."""
+        return self.waiting + self.dead >= MOST_DELIVERIES
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from webchat.store.database.codec import clean, new_id, now
 from webchat.store.database.tables import DeliveryRow, WebhookRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound, TooManyWebhooks
-from webchat.store.webhook_records import Delivery, ListedWebhook, Webhook, WebhookEvent
+from webchat.store.webhook_records import MOST_DELIVERIES, Delivery, ListedWebhook, Webhook, WebhookEvent
 
 MOST_WEBHOOKS = 20
 
@@ -24,6 +24,9 @@ CLAIM_SECONDS = 60.0
 """For how long a claimed delivery is nobody else's: longer than an attempt may take."""
 
 KEPT_DEAD = timedelta(days=14)
+KEPT = timedelta(days=30)
+"""Of what is still waiting, where nobody has sent it."""
+
 SLICE_ROWS = 500
 """Changed in one transaction: a receiver that was away for days leaves many."""
 
@@ -159,10 +162,20 @@ class WebhookVerbs(Database):
 
     @writes
     def trim_deliveries(self, connection: Connection) -> int:
-        """Delete those that have been dead for long, at most `SLICE_ROWS`. Returns how many."""
-        old = (DeliveryRow.created_at <= now() - KEPT_DEAD) & DeliveryRow.due_at.is_(None)
-        those = select(DeliveryRow.id).where(old).limit(SLICE_ROWS).scalar_subquery()
-        return connection.execute(delete(DeliveryRow).where(DeliveryRow.id.in_(those))).rowcount
+        """Delete those that are old, dead ones earlier, and the oldest of a webhook with more than
+        `MOST_DELIVERIES`; at most `SLICE_ROWS`. Returns how many."""
+        moment = now()
+        dead = (DeliveryRow.created_at <= moment - KEPT_DEAD) & DeliveryRow.due_at.is_(None)
+        old = select(DeliveryRow.id).where(dead | (DeliveryRow.created_at <= moment - KEPT))
+        if gone := _delete(connection, old.limit(SLICE_ROWS)):
+            return gone
+        counted = select(DeliveryRow.webhook_id, func.count().label("some")).group_by(DeliveryRow.webhook_id)
+        for webhook_id, count in connection.execute(counted.having(func.count() > MOST_DELIVERIES)):
+            oldest = (
+                select(DeliveryRow.id).where(DeliveryRow.webhook_id == webhook_id).order_by(DeliveryRow.id)
+            )
+            gone += _delete(connection, oldest.limit(min(SLICE_ROWS, count - MOST_DELIVERIES)))
+        return gone
 
 
 _WEBHOOKS: Select[Any] = select(*WebhookRow.__table__.columns)
@@ -174,6 +187,10 @@ _DELIVERIES: Any = select(
     DeliveryRow.created_at,
     DeliveryRow.tries,
 )
+
+
+def _delete(connection: Connection, ids: Select[str]) -> int:
+    return connection.execute(delete(DeliveryRow).where(DeliveryRow.id.in_(ids.scalar_subquery()))).rowcount
 
 
 def _found(row: Row[Any] | None) -> Row[Any]:
