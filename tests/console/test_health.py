@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +14,7 @@ from starlette.requests import Request
 from backends.echo import EchoBackend
 from tests.api.conftest import MakeSite, make_site
 from webchat.console.asking import Caller
+from webchat.console.health import tab as tab_module
 from webchat.console.health.checks import findings
 from webchat.console.health.live import BARS, plots, thinned
 from webchat.console.health.plots import Line, path, plot, round_up, shown
@@ -35,6 +39,13 @@ def test_a_line_is_to_scale_and_broken_where_nothing_is_known() -> None:
     assert [float(x) for x, _ in points] == [0, 240, 480]
     assert path([1, None, 1, 1], 1).count("M") == 2
     assert path([None, None], 1) == ""
+
+
+def test_a_value_alone_is_a_dash_and_the_only_one_goes_from_end_to_end() -> None:
+    assert path([5], 10) == "M0.0 50.0L480.0 50.0"
+    assert path([None, 5, None], 10) == "M120.0 50.0L360.0 50.0"
+    (dash,) = re.findall(r"M([\d.]+) [\d.]+L([\d.]+)", path([None] * 119 + [5], 10))
+    assert (float(dash[0]), float(dash[1])) == (477, 480)
 
 
 @pytest.mark.parametrize(
@@ -103,3 +114,35 @@ async def test_the_tab_shows_what_goes_on_and_what_was_used(make_site: MakeSite)
         assert await tab.health_used(caller(), "drop table")
         await site.turns.aclose()
         assert "Stopping" in (await tab.health_now(caller()))[0]
+
+
+async def test_findings_come_one_after_the_other_and_stay_when_a_check_hangs(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tab_module, "LOOK_SECONDS", 0.02)
+    hangs = asyncio.Event()
+
+    async def examine(quick: bool) -> AsyncIterator[Finding]:
+        yield Finding("models", "error", "settings_wrong", {"why": "first"})
+        if not quick:
+            await hangs.wait()
+        yield Finding("models", "error", "settings_wrong", {"why": "second"})
+
+    async with make_site() as site:
+        tab = HealthTab(replace(site.services, examine=examine))
+        seen = [one async for one in tab.check_quickly(caller())]
+        assert "Checking" in seen[0]
+        assert "second" in seen[-1]
+        assert "Checking" not in seen[-1]
+        left = tab.check_all(caller())
+        while "first" not in await anext(left):
+            pass
+        async with asyncio.timeout(60):
+            hangs.set()
+            assert "second" in [one async for one in tab.check_all(caller())][-1], "though one was left there"
+        hangs.clear()
+        monkeypatch.setattr(tab_module, "CHECK_SECONDS", 0.1)
+        last = [one async for one in tab.check_all(caller())][-1]
+        assert "first" in last
+        assert "took longer" in last
+        await left.aclose()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -26,6 +27,7 @@ QUIET: Any = {"show_progress": "hidden", "api_visibility": "private"}
 
 Method = Callable[..., Awaitable[Any]]
 Handler = Callable[..., Awaitable[Any]]
+Stream = Callable[..., AsyncGenerator[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,19 @@ def handler(needed: Role, method: Method) -> Handler:
     return checked
 
 
+def streaming(needed: Role, method: Stream) -> Stream:
+    """The same for a method that yields values as they come."""
+
+    async def checked(request: gr.Request, *values: Any) -> AsyncGenerator[Any]:
+        with _refused(needed, method.__name__, request) as caller:
+            async with aclosing(method(caller, *values)) as all_of_them:
+                async for one in all_of_them:
+                    yield one
+
+    checked.__name__ = method.__name__
+    return checked
+
+
 def selecting(needed: Role, method: Method) -> Handler:
     """The same for what is chosen in a table: `method(caller, row)` gets the values of the row."""
 
@@ -84,18 +99,25 @@ def selecting(needed: Role, method: Method) -> Handler:
 
 
 async def _answer(needed: Role, method: Method, request: gr.Request, values: tuple[Any, ...]) -> Any:
+    with _refused(needed, method.__name__, request) as caller:
+        return await method(caller, *values)
+
+
+@contextmanager
+def _refused(needed: Role, name: str, request: gr.Request) -> Iterator[Caller]:
+    """The caller, if they have the role; what fails in the block is told in their language."""
     caller = caller_of(request)
     try:
         if caller is None or not has_role(caller.owner, needed):
             raise refusal(caller, "error.not_found")
-        return await method(caller, *values)
+        yield caller
     except gr.Error:
         raise
     except ExplainedError as error:
         raise refusal(caller, f"error.{error.code}", error.params) from None
     except Exception as error:
         ticket = secrets.token_hex(4)
-        log.error("handler %s failed (ID %s): %s", method.__name__, ticket, in_one_line(error))
+        log.error("handler %s failed (ID %s): %s", name, ticket, in_one_line(error))
         raise refusal(caller, "console.failed", {"id": ticket}) from None
 
 

@@ -10,8 +10,8 @@ from webchat.doctor import AREAS, Finding
 from webchat.doctor.faces import cure, sentence
 
 
-def findings(caller: Caller, found: Sequence[Finding]) -> str:
-    """HTML: by area, the worst first within each."""
+def findings(caller: Caller, found: Sequence[Finding], note: str = "") -> str:
+    """HTML: by area, the worst first within each. note: stands below them."""
     order = ("error", "warning", "note", "ok")
     parts = []
     for area in AREAS:
@@ -20,6 +20,8 @@ def findings(caller: Caller, found: Sequence[Finding]) -> str:
             rows = "".join(_row(caller, one) for one in mine)
             title = escape(caller.t(f"console.health.area.{area}"))
             parts.append(f"<section><h4>{title}</h4><ul>{rows}</ul></section>")
+    if note:
+        parts.append(f'<p class="wc-note">{escape(note)}</p>')
     return f'<div class="wc-checks">{"".join(parts)}</div>'
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 
 _WIDTH, _HEIGHT = 480.0, 96.0
 _TOP = 6.0
 _STEPS = (1.0, 2.0, 5.0)
+_DASH = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +50,22 @@ def plot(title: str, lines: Sequence[Line], unit: str, *, nothing: str) -> str:
 
 
 def path(values: Sequence[float | None], top: float) -> str:
-    """The `d` of a path, with a new beginning after each gap."""
+    """The `d` of a path, with a new beginning after each gap. A value alone is a dash, the only one a line
+    from end to end."""
     step = _WIDTH / max(1, len(values) - 1)
-    parts, drawing = [], False
-    for at, value in enumerate(values):
-        if value is None:
-            drawing = False
+    parts = []
+    for known, run in groupby(enumerate(values), key=lambda one: one[1] is not None):
+        if not known:
             continue
-        y = _HEIGHT - 1 - (value / top if top else 0.0) * (_HEIGHT - _TOP)
-        parts.append(f"{'L' if drawing else 'M'}{at * step:.1f} {y:.1f}")
-        if not drawing:
-            parts.append(f"h{min(2.0, step):.1f}")  # alone, it would not be seen
-        drawing = True
+        points = [
+            (at * step, _HEIGHT - 1 - ((value or 0.0) / top if top else 0.0) * (_HEIGHT - _TOP))
+            for at, value in run
+        ]
+        if len(points) == 1:
+            ((x, y),) = points
+            half = _WIDTH if len(values) == 1 else max(step, _DASH) / 2
+            points = [(max(0.0, x - half), y), (min(_WIDTH, x + half), y)]
+        parts.append("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points))
     return "".join(parts)
 
 

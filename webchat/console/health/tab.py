@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import gradio as gr
 
 from webchat.api import Services
-from webchat.console.asking import QUIET, Caller, handler
+from webchat.console.asking import QUIET, Caller, handler, streaming
 from webchat.console.health.checks import findings
 from webchat.console.health.live import plots, tiles
 from webchat.console.labels import Labels
@@ -23,6 +23,9 @@ DAYS = (1, 7, 30)
 COLUMNS = ("name", "replies", "prompt_tokens", "completion_tokens")
 ERROR_COLUMNS = ("code", "model", "count")
 CHECK_SECONDS = 180.0
+"""How long one check may take; what follows it is then left out."""
+
+LOOK_SECONDS = 1.0
 
 
 class HealthTab:
@@ -79,23 +82,48 @@ class HealthTab:
             ),
         ]
 
-    async def check_quickly(self, caller: Caller) -> str:
+    def check_quickly(self, caller: Caller) -> AsyncGenerator[str]:
         """What costs neither time nor tokens."""
-        return await self._check(caller, quick=True)
+        return self._check(caller, quick=True)
 
-    async def check_all(self, caller: Caller) -> str:
+    def check_all(self, caller: Caller) -> AsyncGenerator[str]:
         """All checks."""
-        return await self._check(caller, quick=False)
+        return self._check(caller, quick=False)
 
-    async def _check(self, caller: Caller, *, quick: bool) -> str:
-        examine = self._services.examine
-        if examine is None:
-            return caller.t("console.health.no_checks")
+    async def _check(self, caller: Caller, *, quick: bool) -> AsyncGenerator[str]:
+        """What is found so far, again and again."""
+        if self._services.examine is None:
+            yield caller.t("console.health.no_checks")
+            return
+        found: list[Finding] = []
+        # Of its own: Gradio may leave a generator where it is, and nobody else could check then.
+        checks = asyncio.create_task(self._examine(found, quick), name="checks")
+        try:
+            yield findings(caller, found, caller.t("console.health.checking"))
+            shown = 0
+            while not checks.done():
+                await asyncio.wait({checks}, timeout=LOOK_SECONDS)
+                if len(found) > shown and not checks.done():
+                    shown = len(found)
+                    yield findings(caller, found, caller.t("console.health.checking"))
+            gave_up = caller.t("console.health.gave_up", seconds=round(CHECK_SECONDS))
+            yield findings(caller, found, "" if checks.result() else gave_up)
+        finally:
+            checks.cancel()
+
+    async def _examine(self, found: list[Finding], quick: bool) -> bool:
+        """Whether all checks were made in time."""
+        assert self._services.examine is not None
         async with self._checking:  # they measure, and would disturb each other
-            found: Sequence[Finding] = []
-            async with asyncio.timeout(CHECK_SECONDS):
-                found = [one async for one in examine(quick)]
-        return findings(caller, found)
+            checks = self._services.examine(quick)
+            while True:
+                try:
+                    async with asyncio.timeout(CHECK_SECONDS):
+                        found.append(await anext(checks))
+                except StopAsyncIteration:
+                    return True
+                except TimeoutError:
+                    return False
 
 
 def create_health(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> None:
@@ -134,7 +162,7 @@ def create_health(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
     days.input(handler("operator", health.health_used), **used)
     for button, method in ((quick, health.check_quickly), (thorough, health.check_all)):
         button.click(
-            handler("operator", method), None, checked, show_progress="minimal", api_visibility="private"
+            streaming("operator", method), None, checked, show_progress="minimal", api_visibility="private"
         )
 
 
