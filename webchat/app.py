@@ -157,9 +157,8 @@ def build_app(
         key_scope=key_scope,
     )
     edge = Edge(door, settings.root_path)
-    return App(
-        edge, settings, store, engine.models, turns, start_link, operator_link, lifespan, own_port(services)
-    )
+    metrics = own_port(services, settings.metrics_host)
+    return App(edge, settings, store, engine.models, turns, start_link, operator_link, lifespan, metrics)
 
 
 def _services(

@@ -21,7 +21,7 @@ from webchat import __version__, logs
 from webchat.app import App, build_app
 from webchat.auth.forwarding import is_shared
 from webchat.connections import connections, open_files
-from webchat.crowd import Crowd, limits_for
+from webchat.crowd import Crowd, Limits, limits_for
 from webchat.data_folder import remember_address
 from webchat.pages import Page
 from webchat.settings import BadSettings, Settings
@@ -41,8 +41,31 @@ NAMES_SECONDS = 2.0
 """How long the first line waits for endpoints to list their models."""
 
 
+METRICS = Limits(at_once=32, from_one=16, spare=8)
+"""Connections to `metrics_port`: of a few programs."""
+
+
 class MetricsServer(uvicorn.Server):
     """The small server behind `metrics_port`, within the loop of the other one, which has the signals."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._crowd = Crowd(METRICS)
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_level="error",
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                http=connections(self._crowd),
+                ws="none",
+            )
+        )
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:  # a second
+            self._crowd.sweep()
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -82,10 +105,7 @@ class Server(uvicorn.Server):
             self._app.store.watch = self._watchdog.wrote
             self._watchdog.start()
         if self._metrics_socket is not None:
-            config = uvicorn.Config(
-                self._app.metrics, log_level="error", access_log=False, lifespan="off", ws="none"
-            )
-            self._metrics_server = MetricsServer(config)
+            self._metrics_server = MetricsServer(self._app.metrics)
             serving = self._metrics_server.serve(sockets=[self._metrics_socket])
             self._metrics = asyncio.create_task(serving, name="metrics")
         if self.started:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -18,6 +20,7 @@ from webchat.models import ModelSpec
 from webchat.monitoring import live, names
 from webchat.monitoring.exposition import Exposition, Now, samples
 from webchat.monitoring.sampling import Sampler
+from webchat.server import METRICS
 
 __all__ = ["make_site"]
 
@@ -128,3 +131,13 @@ def test_the_second_port_answers_without_a_key_and_nothing_else(tmp_path: Path) 
         assert value(found, names.DATABASE.name) > 0
         assert value(found, "process_resident_memory_bytes") > 0
         assert httpx.get(f"{address}/api/me").status_code == 404
+        rebound = httpx.get(f"{address}/metrics", headers={"host": "evil.example:9464"})
+        assert (rebound.status_code, rebound.json()["error"]["code"]) == (403, "host_not_allowed")
+        port = int(address.rpartition(":")[2])
+        with ExitStack() as held:
+            silent = [
+                held.enter_context(socket.create_connection(("127.0.0.1", port)))
+                for _ in range(METRICS.from_one + 1)
+            ]
+            assert silent[0].recv(1) == b"", "the oldest that asks nothing makes room"
+            assert httpx.get(f"{address}/healthz").status_code == 200

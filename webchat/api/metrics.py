@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webchat.api.errors import not_found
 from webchat.api.health import Health
 from webchat.api.reading import Operator, json_answer
 from webchat.api.services import Services
+from webchat.auth import error_answer
+from webchat.auth.origin import is_loopback
 from webchat.monitoring.exposition import MEDIA_TYPE
 
 
@@ -29,8 +32,9 @@ class MetricRoutes:
         return Response(await self._monitor.metrics(), media_type=MEDIA_TYPE)
 
 
-def own_port(services: Services) -> ASGIApp:
-    """The app behind `metrics_port`: nobody is asked who they are, and nothing else is there."""
+def own_port(services: Services, host: str) -> ASGIApp:
+    """The app behind `metrics_port`: nobody is asked who they are, and nothing else is there. host: on which
+    it listens; if that is this machine itself, pages whose names were made to resolve here are rejected."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     metrics, health = MetricRoutes(services), Health(services)
 
@@ -45,4 +49,29 @@ def own_port(services: Services) -> ASGIApp:
 
     for path, handler in (("/metrics", scrape), ("/readyz", ready), ("/healthz", alive)):
         app.add_route(path, handler, methods=["GET"])
-    return app
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        inner: ASGIApp = app
+        if scope["type"] == "http":
+            if is_loopback(host) and not is_loopback(Headers(scope=scope).get("host", "")):
+                inner = _REFUSED
+            elif scope.get("state", {}).get("full"):
+                inner = _FULL
+        await inner(scope, receive, send)
+
+    return guarded
+
+
+_REFUSED = error_answer(
+    403,
+    "host_not_allowed",
+    "This port can only be opened at this machine's own address.",
+    "Use http://localhost with its port, or start the server with --metrics-host to serve others.",
+)
+_FULL = error_answer(
+    503,
+    "server_full",
+    "The server can't accept more connections.",
+    "Try again in a moment.",
+    headers={"connection": "close"},
+)
