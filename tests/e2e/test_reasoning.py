@@ -11,7 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Locator, expect
 
 from tests.app_process import AppProcess
-from tests.e2e.chat import Chat
+from tests.e2e.chat import Chat, eventually
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
 
@@ -92,13 +92,18 @@ async def test_whoever_reads_in_it_goes_on_reading_there(
     await chat.ask("And the queen?")
     await chat.shows("Thought 30 is")
     await chat.page.mouse.move(600, 400)
-    await chat.page.mouse.wheel(0, -300)
+
+    async def scrolled() -> bool:
+        """What is drawn between the wheel and the page's notice of it leads back to the end."""
+        await chat.page.mouse.wheel(0, -300)
+        return await chat.page.locator(".wc-jump").is_visible()
+
+    await eventually(scrolled, bool)
     at_top = """() => {
       const box = document.querySelector(".wc-scroller").getBoundingClientRect();
       const lines = [...document.querySelectorAll("article.wc-reply:last-of-type p")];
       return lines.find((line) => line.getBoundingClientRect().bottom > box.top + 40)?.textContent ?? "";
     }"""
-    await expect(chat.page.locator(".wc-jump")).to_be_visible()
     await chat.until(
         """() => {
           const before = window.stood;
