@@ -16,14 +16,14 @@ from tests.app_process import AppProcess
 from tests.clean_environment import ROOT
 from tests.deploy.examples import install, own_tests
 from tests.e2e.chat import LOOKS, Chat, Json, NewVisitor
-from tests.e2e.conftest import browser, endpoint, visitor
+from tests.e2e.conftest import browser, endpoint, visitor, visitors
 from tests.scripted_endpoint import ScriptedEndpoint
 from tests.store.talk import Talk
 from webchat.sharing import new_link
 from webchat.store import Store
 from webchat.store.judgement_records import JudgementChange, Rating
 
-__all__ = ["browser", "endpoint", "visitor"]
+__all__ = ["browser", "endpoint", "visitor", "visitors"]
 
 WORDS = {
     "en": ("Testers' ratings", "Write a letter", "Write", "Back to chat", "Write a short"),

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Error, async_playwright, expect
+from playwright.async_api import Browser, Error, async_playwright, expect
 
 from tests.app_process import AppProcess, free_port
 from tests.browser import LAUNCH, PATIENCE, no_browser
 from tests.e2e.chat import Chat, NewVisitor, Server
-from tests.e2e.kept_tab import KeptTab, new_context
+from tests.e2e.kept_visitors import KeptVisitors
 from tests.postgres import postgres
 from tests.scripted_endpoint import ScriptedEndpoint
 
@@ -80,32 +79,24 @@ async def app(
         yield app
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def visitor(browser: Browser) -> AsyncIterator[NewVisitor]:
-    """Makes browser contexts: people with their own cookies, storage and screen."""
-    made: list[BrowserContext] = []
-
-    async def new(**options: Any) -> BrowserContext:
-        made.append(await new_context(browser, **options))
-        return made[-1]
-
-    yield new
-    for context in made:
-        await context.close()
-
-
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def tab(browser: Browser) -> AsyncIterator[KeptTab]:
-    kept = KeptTab(browser)
+async def visitors(browser: Browser) -> AsyncIterator[KeptVisitors]:
+    kept = KeptVisitors(browser)
     yield kept
     await kept.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def chat(app: AppProcess, tab: KeptTab) -> AsyncIterator[Chat]:
+async def visitor(visitors: KeptVisitors) -> AsyncIterator[NewVisitor]:
+    """Makes browser contexts: people with their own cookies, storage and screen."""
+    async with visitors.come() as new:
+        yield new
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chat(app: AppProcess, visitor: NewVisitor) -> AsyncIterator[Chat]:
     """A new visitor on an empty page."""
-    async with tab.as_new(app.url) as page:
-        yield await Chat(page, app.url).open()
+    yield await Chat(await (await visitor()).new_page(), app.url).open()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.app_process import AppProcess
 from tests.e2e.chat import Chat, NewVisitor, Server, first
-from tests.e2e.kept_tab import new_context
+from tests.e2e.kept_visitors import new_context
 from webchat.sentences import locale
 
 EMOJI = "👩‍👩‍👧" * 60  # more than a snippet holds, two code units of the browser to a character of Python

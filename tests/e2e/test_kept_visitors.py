@@ -1,0 +1,67 @@
+"""What the tests of a browser stand on: nothing of one visitor is left for the next."""
+
+from __future__ import annotations
+
+from playwright.async_api import Browser, Page
+
+from tests.app_process import AppProcess
+from tests.e2e.kept_visitors import KeptVisitors
+
+LEAVE = """async () => {
+  document.cookie = "one=1";
+  localStorage.one = sessionStorage.one = "1";
+  await new Promise((done) => (indexedDB.open("one").onsuccess = done));
+  await caches.open("one");
+}"""
+LEFT = """async () => [document.cookie, localStorage.length, sessionStorage.length,
+  (await indexedDB.databases()).length, (await caches.keys()).length]"""
+
+
+async def test_a_kept_context_is_a_new_visitor(browser: Browser, app: AppProcess) -> None:
+    """The one page of the app without a script is enough; the other address is the same app's."""
+    visitors = KeptVisitors(browser)
+    addresses = (f"{app.url}/healthz", f"http://localhost:{app.port}/healthz")
+    heard: list[str] = []
+
+    async def come(leaving: bool) -> Page:
+        async with visitors.come() as new:
+            page: Page = await (await new()).new_page()
+            for address in addresses:
+                answer = await page.goto(address)
+                assert answer
+                assert answer.ok
+                assert await page.evaluate(LEFT) == ["", 0, 0, 0, 0]
+                if leaving:
+                    await page.evaluate(LEAVE)
+                    assert await page.evaluate(LEFT) == ["one=1", 1, 1, 1, 1]
+            if leaving:
+                page.on("request", lambda request: heard.append(request.url))
+                await page.route("**/healthz", lambda route: route.abort())
+                await page.context.route("**/healthz", lambda route: route.abort())
+        return page
+
+    first = await come(leaving=True)
+    assert await come(leaving=False) is first
+    assert not [url for url in heard if not url.startswith(addresses)]
+    heard.clear()
+    assert await come(leaving=False) is first
+    assert heard == []
+    await visitors.close()
+
+
+async def test_what_cannot_be_taken_back_is_not_kept(browser: Browser) -> None:
+    visitors = KeptVisitors(browser)
+    async with visitors.come() as new:
+        first = await new()
+        page = await first.new_page()
+        await page.add_init_script("window.left = true")
+    async with visitors.come() as new:
+        second = await new()
+        other = await second.new_page()
+        assert second is first
+        assert other is not page
+        await second.add_init_script("window.left = true")
+    async with visitors.come() as new:
+        assert await new() is not first
+        assert await new(locale="zh-CN") is not first
+    await visitors.close()
