@@ -430,6 +430,12 @@ CALLS = {
     ("commands/replay/choosing.py", "start_replay"): "an operator's own, and moderated with each turn",
     ("console/replay/sets.py", "start_replay"): "an operator's own, and moderated with each turn",
     ("api/judgements/queues.py", "make_queue"): "an operator's own",
+    ("commands/replay/choosing.py", "judge_replays"): "an operator's own, and moderated with each turn",
+    ("console/replay/sets.py", "judge_replays"): "an operator's own, and moderated with each turn",
+    (
+        "feedback/replay/running.py",
+        "open_replay",
+    ): "from another row, and moderated with each turn",
     ("console/feedback/reviewing.py", "make_queue"): "an operator's own",
     ("api/judgements/queues.py", "give_review"): "a reviewer's better answer",
     ("api/messages.py", "edit_reply"): "a reply edited by hand",
@@ -477,7 +483,7 @@ delete_conversations remove_person
 discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner
 withdraw_judgement set_trains review_judgements undo_reviews review_votes
 close_queue next_review take_back_review
-cancel_replay retry_replay delete_replay_set open_replay begun_replay failed_replay end_replay vote_on_replay
+cancel_replay retry_replay delete_replay_set begun_replay failed_replay end_replay vote_on_replay
 open purge restore_conversation restore_messages restore_template revoke_link
 model_servers revoke_operators slices transaction trim_decisions
 keep_owner forget_file_import trim_file_imports index_owed index_soon
@@ -496,6 +502,7 @@ decision_counts decisions export_conversation inspection journal link link_by_ha
 list_conversations list_links list_templates list_trash media message newest_texts owner path placeholders
 queues queue_verdicts assigned assigned_queue has_reviews listed_votes vote judgement_choices count_judgements
 replay_sets replay_set replay_runs replay_run open_replays replays_to_do replay_items replay_votes
+replay_judging replay_to_judge
 judgements judgement judgement_counts own_judgement thumbs usable usable_comparisons
 provenance ratings_by_link search template template_version template_versions thread turn_by_key
 guests_with_replies pack_inspection

@@ -17,8 +17,7 @@ from webchat.console.replay.votes import Pair, ReplayVotes
 from webchat.feedback.replay import Replayer
 from webchat.store.errors import NotFound, NothingToReplay
 from webchat.store.records import Failure
-from webchat.store.replay_records import ReplayVariant
-from webchat.store.replays.results import STORED
+from webchat.store.replay_records import STORED, ReplayVariant
 
 EVIL = "<script>alert(1)</script>\n\n<img src=x onerror=alert(2)> **bold**"
 
@@ -74,6 +73,33 @@ async def test_a_set_is_made_run_and_shown_side_by_side(make_site: MakeSite, tol
         assert "<ins>" in compared.value
         await tab.delete(who, set_id)
         assert site.store.replay_sets(who.owner.id) == []
+
+
+async def test_a_judge_is_chosen_with_its_prompt_and_its_verdicts_are_shown(
+    make_site: MakeSite, told: list[str]
+) -> None:
+    async with make_site() as site:
+        tab, who = Sets(site.services), caller(site)
+        set_id = await a_set(site, tab, who, 1)
+        *_, model, prompt, remove, _ = await tab.show(who, set_id)
+        assert (model.value, remove.visible) == (None, False)
+        assert "{reply}" in prompt.value
+        name = site.services.models.infos()[0].name
+        with pytest.raises(gr.Error, match=r"no \{reply\}"):
+            await tab.judge_replies(who, set_id, name, "Is it good?")
+        await tab.judge_replies(who, set_id, name, "<i>Good</i>? {reply}")
+        run = await a_run(site, tab, who, set_id)
+        table, note, *_, model, prompt, remove, _ = await tab.show(who, set_id)
+        assert (model.value, prompt.value, remove.visible) == (name, "<i>Good</i>? {reply}", True)
+        assert f"Judge {name}: 2 of 2 verdicts, 0 failed." in note.value
+        assert table.value["headers"][-4:-1] == ["Judge: pass", "No verdict", "Judge’s tokens"]
+        assert table.value["data"][0][-3] == "1", "an echo decides nothing"
+        compared, *_ = await SideBySide(site.services).compare(who, set_id, STORED, run)
+        assert compared.value.count("no verdict") == 2
+        assert "&lt;i&gt;Good&lt;/i&gt;?" in compared.value
+        assert "<script" not in compared.value
+        await tab.stop_judging(who, set_id)
+        assert told[-1] == "The judge and its verdicts were removed."
 
 
 async def test_a_set_is_chosen_by_its_fields_and_checked_line_by_line(make_site: MakeSite) -> None:

@@ -95,7 +95,8 @@ async def test_every_item_is_answered_from_the_same_conversation_and_nothing_els
         assert await _batch(news) == []
     ended = store.replay_run(operator.owner, run.id)
     assert (ended.state, ended.done, ended.failed) == ("done", ITEMS, 0)
-    for item in items(store, operator.owner, run.set_id, [run.id]):
+    of = store.replay_set(operator.owner, run.set_id)
+    for item, _ in items(store, operator.owner, of, [run.id]):
         (reply,) = item.replies
         number = item.number - 1
         assert (item.asked, item.stored.text) == (f"question {number}", f"old answer {number}")
@@ -237,7 +238,7 @@ async def test_the_end_of_the_server_ends_the_replayer_and_an_unreachable_databa
     store = operator.store
     opening = store.open_replay
 
-    def gone(run_id: str, number: int) -> None:
+    def gone(*_: object) -> None:
         monkeypatch.setattr(store, "open_replay", opening)
         raise StoreUnavailable
 

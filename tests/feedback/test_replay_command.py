@@ -53,6 +53,25 @@ def test_a_set_is_chosen_and_done_by_the_command_alone(url: str, capsys: pytest.
     assert 'no set "bad"' in capsys.readouterr().err
 
 
+def test_a_judge_is_asked_by_the_command(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("prompt.txt").write_text("PASS or not? {reply}", encoding="utf-8")
+    asked = ["replay", "--set", "bad", "--rating", "bad", "--judge", "echo"]
+    assert run([*asked, "--judge-prompt", "prompt.txt", "--model", "echo"]) == 0
+    told = capsys.readouterr()
+    assert (
+        "echo: 1 done, 0 failed, 0 unchanged, 0 refusals, 1 without a verdict, by their own model" in told.out
+    )
+    assert "Judge: echo," in told.err
+    for flags, why in (
+        (["--judge", "unknown"], 'no model "unknown"'),
+        (["--judge-prompt", "none.txt"], "none.txt"),
+    ):
+        assert run(["replay", "--set", "bad", *flags]) == 2
+        assert why in capsys.readouterr().err
+    assert run(["replay", "--set", "bad", "--no-judge"]) == 0
+    assert "verdict" not in capsys.readouterr().out
+
+
 def test_a_running_server_does_what_the_command_asks_for(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -255,6 +255,9 @@ NOT_OF_AN_OWNER = {
     "failed_replay",
     "replay_items",
     "replay_votes",
+    "judge_replays",
+    "replay_judging",
+    "replay_to_judge",
     "vote_on_replay",
     "ratings_by_link",  # counts, in tests/test_pages.py
     # of a guest's own, in test_guests.py

@@ -16,8 +16,14 @@ from webchat.store import NotFound, Store
 from webchat.store.errors import NothingToReplay, ReplayNameTaken
 from webchat.store.judgement_records import JudgementChange, Vote
 from webchat.store.records import ConversationSettings, FinishedTurn, Message, NewTurn
-from webchat.store.replay_records import OpenedReplay, ReplayChoice, ReplayRun, ReplaySet, ReplayVariant
-from webchat.store.replays.results import STORED
+from webchat.store.replay_records import (
+    STORED,
+    OpenedReplay,
+    ReplayChoice,
+    ReplayRun,
+    ReplaySet,
+    ReplayVariant,
+)
 from webchat.store.replays.rows import MOST_ATTEMPTS
 
 LAST = ReplayChoice()

@@ -8,7 +8,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from webchat.store.link_records import LinkTerms
-from webchat.store.records import ConversationSettings, Failure, TurnState
+from webchat.store.records import ConversationSettings, Failure, PathMessage, TurnState
+
+STORED = ""
+"""Names the stored reply where a run is named: by its id."""
 
 ReplayState = Literal["open", "done", "cancelled"]
 """Of a run: `open` while some of its items are to be done."""
@@ -36,20 +39,6 @@ class ReplayChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplaySet:
-    """A list of replies. chosen: how they were found, as JSON values. assertions: what their replays are
-    checked for, as JSON values. items: how many there are; fewer once people delete what is theirs."""
-
-    id: str
-    owner_id: str
-    name: str
-    chosen: Mapping[str, Any]
-    assertions: Sequence[Mapping[str, Any]]
-    created_at: datetime
-    items: int
-
-
-@dataclass(frozen=True, slots=True)
 class ReplayVariant:
     """What answers in a run. model: a key or a name of `webchat.models`. settings: what is set differs from
     the conversations; `None` and unset parameters leave what each of them had."""
@@ -59,8 +48,35 @@ class ReplayVariant:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplayJudge:
+    """A model that is asked what it thinks of the replies of a set. name: of the model, as it is shown.
+    prompt: with placeholders, see `webchat.feedback.replay.judging`."""
+
+    name: str
+    prompt: str
+    variant: ReplayVariant
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaySet:
+    """A list of replies. chosen: how they were found, as JSON values. assertions: what their replays are
+    checked for without a model, as JSON values. items: how many there are; fewer once people delete what is
+    theirs."""
+
+    id: str
+    owner_id: str
+    name: str
+    chosen: Mapping[str, Any]
+    assertions: Sequence[Mapping[str, Any]]
+    created_at: datetime
+    items: int
+    judge: ReplayJudge | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayRun:
-    """A set on one variant. done, failed: of its items; what is neither is still to be done."""
+    """A set on one variant. done, failed: of its items; what is neither is still to be done. judges: of a run
+    of the set's judge, the id of the run whose replies it judges, or `STORED`; its replies are verdicts."""
 
     id: str
     set_id: str
@@ -72,6 +88,17 @@ class ReplayRun:
     items: int
     done: int
     failed: int
+    judges: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToJudge:
+    """A reply that is judged. path: what the model was sent. reference: the better answer that operators or
+    people wrote for the stored reply; empty for none."""
+
+    path: tuple[PathMessage, ...]
+    reply: str
+    reference: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +119,7 @@ class OpenedReplay:
 @dataclass(frozen=True, slots=True)
 class ReplayReply:
     """A reply beside others to the same message. state: `None` if none was begun. Times in seconds from the
-    start of its turn."""
+    start of its turn. prompt: what a judge was asked; of other replies it is not read."""
 
     message_id: str | None
     state: TurnState | None
@@ -106,6 +133,7 @@ class ReplayReply:
     total_seconds: float | None = None
     queued_seconds: float | None = None
     seed: int | None = None
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from webchat.commands.export import day_of
 from webchat.commands.replay.printing import replies
-from webchat.commands.terminal import CommandError, printable
+from webchat.commands.terminal import CommandError, known_errors, printable
 from webchat.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def chosen_set(store: Store, operator: str, options: argparse.Namespace) -> Repl
     try:
         found = store.replay_set(operator, options.of_set)
     except NotFound:
-        if not asked and not options.answers:
+        if not (asked or options.answers or options.judge):
             raise CommandError(f'there is no set "{options.of_set}"; webchat replay lists all.') from None
         choice, checks = _choice(store, options), _checks(options)
         made = store.make_replay_set(operator, options.of_set, choice, checks)
@@ -50,6 +50,45 @@ def chosen_set(store: Store, operator: str, options: argparse.Namespace) -> Repl
     if asked:
         raise CommandError(f'the set "{options.of_set}" exists; choose another name for other replies.')
     return found
+
+
+def choose_judge(
+    settings: Settings, store: Store, operator: str, chosen: ReplaySet, options: argparse.Namespace
+) -> bool:
+    """Give a set a judge, or none; whether it has work to do now."""
+    from webchat.feedback.replay import BadCheck, default_prompt, judge
+    from webchat.sentences import LANGUAGES
+
+    if options.no_judge:
+        store.judge_replays(operator, chosen.id, None)
+        return False
+    by = chosen.judge
+    if options.judge or options.judge_prompt:
+        name = options.judge or (by.name if by else None)
+        if name is None:
+            raise CommandError("--judge-prompt needs --judge: this set has no judge.")
+        _must_be_there(settings, name)
+        language = next((one for one in LANGUAGES if one == settings.language), LANGUAGES[0])
+        prompt = by.prompt if by else default_prompt(language)
+        if options.judge_prompt:
+            prompt = _read(Path(options.judge_prompt).expanduser())
+        try:
+            by = judge(name, name, prompt)
+        except BadCheck as error:
+            raise CommandError(f"--judge-prompt: {error}.") from None
+    elif not options.retry:
+        return False
+    if by is not None:
+        store.judge_replays(operator, chosen.id, by)
+    return by is not None
+
+
+def _read(path: Path) -> str:
+    with known_errors():
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError:
+            raise CommandError(f"{printable(str(path))} is not UTF-8 text.") from None
 
 
 def started_runs(
@@ -126,15 +165,11 @@ def _variant(
 ) -> ReplayVariant:
     from pydantic import ValidationError
 
-    from webchat.models import Shared, configured
     from webchat.settings.engine import SamplingFields
     from webchat.store.records import ConversationSettings
     from webchat.store.replay_records import ReplayVariant
 
-    specs = configured(settings, Shared())
-    if model not in {spec.name for spec in specs} and not any(spec.discover for spec in specs):
-        known = ", ".join(spec.name for spec in specs)
-        raise CommandError(f'there is no model "{printable(model)}" in the picker; there is {known}.')
+    _must_be_there(settings, model)
     values = {name: getattr(options, f"set_{name}") for name in SAMPLING}
     try:
         sampling = SamplingFields(**values).sampling()
@@ -145,6 +180,15 @@ def _variant(
     if options.template is not None:
         prompt, persona = asyncio.run(_template(store, operator, options.template))
     return ReplayVariant(model, ConversationSettings(model, prompt, sampling, persona))
+
+
+def _must_be_there(settings: Settings, model: str) -> None:
+    from webchat.models import Shared, configured
+
+    specs = configured(settings, Shared())
+    if model not in {spec.name for spec in specs} and not any(spec.discover for spec in specs):
+        known = ", ".join(spec.name for spec in specs)
+        raise CommandError(f'there is no model "{printable(model)}" in the picker; there is {known}.')
 
 
 async def _template(store: Store, operator: str, id: str) -> tuple[str, Any]:

@@ -30,7 +30,15 @@ def print_results(store: Store, operator: str, chosen: ReplaySet) -> None:
         if one.passed is not None and one.passed_interval is not None:
             low, high = one.passed_interval.low, one.passed_interval.high
             passed = f"{one.passed} pass the checks ({low:.0%} to {high:.0%})"
-        told = (shares, passed, *means, "" if state == "done" else state)
+        judged = ""
+        if one.judged is not None and one.judged.interval is not None:
+            low, high = one.judged.interval.low, one.judged.interval.high
+            judged = f"{one.judged.passed} of {one.judged.verdicts} pass the judge ({low:.0%} to {high:.0%})"
+        if one.judged is not None and one.judged.unclear:
+            judged = ", ".join(filter(None, (judged, f"{one.judged.unclear} without a verdict")))
+        if one.judged is not None and one.judged.own:
+            judged += ", by their own model"
+        told = (shares, passed, judged, *means, "" if state == "done" else state)
         return f"{printable(name)}: {', '.join(filter(None, told))}"
 
     runs = store.replay_runs(operator, chosen.id)
@@ -40,6 +48,9 @@ def print_results(store: Store, operator: str, chosen: ReplaySet) -> None:
         print(line(run.name, one, run.state))
     if any(run.failed for run in runs):
         print(f"To do what failed once more: webchat replay --set {chosen.name} --retry", file=sys.stderr)
+    if chosen.judge is not None:
+        tokens = sum(one.judged.tokens for one in (stored, *again) if one.judged)
+        print(f"Judge: {printable(chosen.judge.name)}, {tokens} tokens. It can be wrong.", file=sys.stderr)
     print("Refusals are guessed from phrases at the beginning of replies.", file=sys.stderr)
 
 

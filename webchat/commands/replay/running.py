@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from webchat.commands.terminal import CommandError, known_errors, opened, printable
@@ -49,7 +50,7 @@ def do_runs(settings: Settings, operator: str, chosen: ReplaySet) -> None:
 
 def cancel_runs(store: Store, operator: str, chosen: ReplaySet) -> None:
     runs = [run for run in store.replay_runs(operator, chosen.id) if run.state == "open"]
-    for run in runs:
+    for run in (*runs, *store.replay_judging(operator, chosen.id)):
         store.cancel_replay(operator, run.id)
     print(f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} cancelled. Replies being written are finished.")
 
@@ -74,18 +75,28 @@ async def _told(store: Store, operator: str, chosen: ReplaySet) -> None:
     shown = ""
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
-        shown = _progress(await store.call(store.replay_runs, operator, chosen.id), shown)
+        shown = _progress(await store.call(_all_runs, store, operator, chosen), shown)
 
 
 def _follow(settings: Settings, operator: str, chosen: ReplaySet) -> None:
     shown = ""
     with opened(settings) as store:
         while True:
-            runs = store.replay_runs(operator, chosen.id)
+            runs = _all_runs(store, operator, chosen)
             if all(run.state != "open" for run in runs):
                 return
             shown = _progress(runs, shown)
             time.sleep(_LOOK_SECONDS)
+
+
+def _all_runs(store: Store, operator: str, chosen: ReplaySet) -> list[ReplayRun]:
+    """Those of the set, and its judge's, with names to show."""
+    from webchat.store.replay_records import STORED
+
+    runs = store.replay_runs(operator, chosen.id)
+    names = {STORED: "as stored", **{run.id: run.name for run in runs}}
+    judging = store.replay_judging(operator, chosen.id)
+    return [*runs, *(replace(one, name=f"judge of {names.get(one.judges or '', '')}") for one in judging)]
 
 
 def _progress(runs: Sequence[ReplayRun], shown: str) -> str:

@@ -14,21 +14,24 @@ from webchat.api import Services
 from webchat.console.asking import Caller, refuse, tell
 from webchat.console.feedback.judgement import reason_of
 from webchat.console.replay.choosing import FILTERS, RATINGS, checks_of, choice_of, is_id
+from webchat.console.times import plain
 from webchat.feedback.replay import (
     BadCheck,
     columns_of,
     default_name,
+    default_prompt,
     dump_checks,
+    judge,
     summaries,
     summary_cells,
 )
 from webchat.feedback.replay import checked as checked_checks
 from webchat.prompts.personas import Personas
+from webchat.sentences import locale
 from webchat.settings.engine import SamplingFields
 from webchat.store.errors import NotFound
 from webchat.store.records import ConversationSettings
-from webchat.store.replay_records import ReplayRun, ReplayVariant
-from webchat.store.replays.results import STORED
+from webchat.store.replay_records import STORED, ReplayJudge, ReplayRun, ReplaySet, ReplayVariant
 
 MOST_LINKS = 100
 _NAME_CHARS = 100
@@ -38,7 +41,7 @@ _NAME_CHARS = 100
 class Shown:
     """The table of a set's runs as it was last computed from all their replies. Kept by the server.
 
-    rows: the stored replies, then each run. runs: ids and states of those."""
+    rows: the stored replies, then each run. runs: ids and states of those, and of the judge's."""
 
     set_id: str
     headers: tuple[str, ...]
@@ -80,6 +83,7 @@ class Sets:
             gr.Dropdown([every, *((name, name) for name in answered)]),
             gr.Dropdown([every, *((reason_of(caller, name), name) for name in judged.reasons)]),
             gr.Dropdown(models),
+            gr.Dropdown(models),
             gr.Dropdown(
                 [
                     (caller.t("console.replay.keep_prompt"), ""),
@@ -95,44 +99,57 @@ class Sets:
             none = gr.Dropdown([], value=None)
             hidden = gr.Dataframe(visible=False)
             closed = (gr.Timer(active=False), gr.Column(visible=False), gr.Button(visible=False))
-            return [hidden, note, none, none, none, *closed, None]
+            return [hidden, note, none, none, none, *closed, *self._judge(caller, None), None]
         operator = caller.owner.id
         of = await self._store.call(self._store.replay_set, operator, set_id)
         runs = await self._store.call(self._store.replay_runs, operator, of.id)
+        judging = await self._store.call(self._store.replay_judging, operator, of.id)
         found = await asyncio.to_thread(summaries, self._store, operator, of, [one.id for one in runs])
         headers = [caller.t(f"replay.column.{name}") for name in columns_of(of)]
         names = [caller.t("replay.stored"), *(one.name for one in runs)]
+        words = locale(caller.language)
         states = ["", *(caller.t(f"console.replay.state.{one.state}") for one in runs)]
         rows = [
-            (name, *summary_cells(one), state) for name, one, state in zip(names, found, states, strict=True)
+            (name, *summary_cells(one, words), state)
+            for name, one, state in zip(names, found, states, strict=True)
         ]
         headers.append(caller.t("console.replay.column_state"))
-        table = Shown(of.id, tuple(headers), tuple(rows), _states(runs))
-        key = "console.replay.has" if runs else "console.replay.no_runs"
+        table = Shown(of.id, tuple(headers), tuple(rows), _states([*runs, *judging]))
         sides = [(caller.t("replay.stored"), STORED), *((one.name, one.id) for one in runs)]
         return [
             gr.Dataframe([list(row) for row in rows], headers=headers, visible=True),
-            gr.Markdown(caller.t(key, count=of.items), visible=True),
+            gr.Markdown(_note(caller, of, runs, judging), visible=True),
             gr.Dropdown([(one.name, one.id) for one in runs], value=runs[-1].id if runs else None),
             gr.Dropdown(sides, value=STORED),
             gr.Dropdown(sides, value=runs[-1].id if runs else STORED),
-            gr.Timer(active=any(one.state == "open" for one in runs)),
+            gr.Timer(active=_some_open([*runs, *judging])),
             gr.Column(visible=bool(runs)),
             gr.Button(link=f"../api/replays/{of.id}/report", visible=bool(runs)),
+            *self._judge(caller, of.judge),
             table,
+        ]
+
+    def _judge(self, caller: Caller, judge: ReplayJudge | None) -> list[Any]:
+        return [
+            gr.Dropdown(value=None if judge is None else judge.name),
+            gr.Textbox(default_prompt(caller.language) if judge is None else judge.prompt),
+            gr.Button(visible=judge is not None),
         ]
 
     async def tick(self, caller: Caller, set_id: object, table: object) -> list[Any]:
         """The runs again, while some are open; what was chosen stays. Replies are read only where a run began
         or ended: until then, only what is counted changes."""
         if isinstance(table, Shown) and table.set_id == set_id:
-            runs = await self._store.call(self._store.replay_runs, caller.owner.id, table.set_id)
-            if _states(runs) == table.runs:
-                still_open = any(one.state == "open" for one in runs)
+            operator = caller.owner.id
+            of = await self._store.call(self._store.replay_set, operator, table.set_id)
+            runs = await self._store.call(self._store.replay_runs, operator, table.set_id)
+            judging = await self._store.call(self._store.replay_judging, operator, table.set_id)
+            if _states([*runs, *judging]) == table.runs:
                 value = gr.Dataframe(table.with_counts(runs), headers=list(table.headers), visible=True)
-                return [value, gr.Timer(active=still_open), table]
-        frame, _, _, _, _, timer, _, _, table = await self.show(caller, set_id)
-        return [frame, timer, table]
+                note = gr.Markdown(_note(caller, of, runs, judging), visible=True)
+                return [value, note, gr.Timer(active=_some_open([*runs, *judging])), table]
+        frame, note, _, _, _, timer, *_, table = await self.show(caller, set_id)
+        return [frame, note, timer, table]
 
     async def create(self, caller: Caller, name: object, every: object, *fields: object) -> Any:
         """Make a set; it is chosen from then on. fields: in the order of `FILTERS`, then of `CHECKS`."""
@@ -185,6 +202,26 @@ class Sets:
         await self._store.call(start, caller.owner.id, checked(set_id), called, variant)
         tell(caller, "console.replay.started")
 
+    async def judge_replies(self, caller: Caller, set_id: object, model: object, prompt: object) -> None:
+        """Have a model judge the replies of a set."""
+        if not isinstance(model, str) or not model:
+            raise refuse(caller, "console.replay.needs_model")
+        chosen = self._services.models.info(model)
+        if chosen.missing:
+            raise NotFound("model")
+        text = prompt.strip() if isinstance(prompt, str) else ""
+        try:
+            by = judge(model, chosen.key or model, text or default_prompt(caller.language))
+        except BadCheck as error:
+            raise refuse(caller, "console.replay.bad_check", why=str(error)) from None
+        await self._store.call(self._store.judge_replays, caller.owner.id, checked(set_id), by)
+        tell(caller, "console.replay.judging")
+
+    async def stop_judging(self, caller: Caller, set_id: object) -> None:
+        """Delete the judge of a set with its verdicts."""
+        await self._store.call(self._store.judge_replays, caller.owner.id, checked(set_id), None)
+        tell(caller, "console.replay.judge_removed")
+
     async def cancel(self, caller: Caller, run_id: object) -> None:
         """Begin no more of a run."""
         await self._store.call(self._store.cancel_replay, caller.owner.id, checked(run_id))
@@ -209,6 +246,22 @@ def _number(caller: Caller, name: str, value: object) -> float | int | None:
         return int(text) if name == "seed" else float(text)
     except ValueError:
         raise refuse(caller, "console.replay.bad_number", what=caller.t(f"console.replay.{name}")) from None
+
+
+def _note(caller: Caller, of: ReplaySet, runs: Sequence[ReplayRun], judging: Sequence[ReplayRun]) -> str:
+    key = "console.replay.has" if runs else "console.replay.no_runs"
+    told = caller.t(key, count=of.items)
+    if of.judge is None:
+        return told
+    done, items, failed = (sum(getattr(one, name) for one in judging) for name in ("done", "items", "failed"))
+    progress = caller.t(
+        "console.replay.judge_progress", name=plain(of.judge.name), done=done, items=items, failed=failed
+    )
+    return f"{told}\n\n{progress}"
+
+
+def _some_open(runs: Sequence[ReplayRun]) -> bool:
+    return any(one.state == "open" for one in runs)
 
 
 def _states(runs: Sequence[ReplayRun]) -> tuple[tuple[str, str], ...]:

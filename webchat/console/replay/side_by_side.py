@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -14,11 +14,10 @@ from webchat.console.asking import Caller
 from webchat.console.paging import FIRST, Place, shown
 from webchat.console.replay.choosing import is_id
 from webchat.console.replay.votes import as_block
-from webchat.feedback.replay import facts_of, word_diff
+from webchat.feedback.replay import JudgedItem, facts_of, judged_items, verdict_of_judge, word_diff
 from webchat.feedback.replay.marked import marked_new, marked_old
 from webchat.sentences import locale
-from webchat.store.replay_records import ReplayItem, ReplayRun
-from webchat.store.replays.results import STORED
+from webchat.store.replay_records import STORED, ReplayReply, ReplayRun
 
 MOST_SHOWN = 10
 
@@ -51,18 +50,16 @@ class SideBySide:
         if not is_id(set_id) or not isinstance(left, str) or not isinstance(right, str):
             return [gr.Markdown(""), *shown(FIRST, None)]
         runs = [one for one in dict.fromkeys((left, right)) if one != STORED]
-        found = await self._store.call(
-            self._store.replay_items,
-            caller.owner.id,
-            set_id,
-            runs,
-            after=int(place.cursor or 0),
-            limit=MOST_SHOWN + 1,
+        operator = caller.owner.id
+        judging = await self._store.call(self._store.replay_judging, operator, set_id)
+        after, limit = int(place.cursor or 0), MOST_SHOWN + 1
+        found = await asyncio.to_thread(
+            judged_items, self._store, operator, set_id, runs, judging, after=after, limit=limit
         )
         items = found[:MOST_SHOWN]
         names = await self._names(caller, set_id)
         parts = await asyncio.to_thread(_table, caller, items, runs, (left, right), names)
-        next = str(items[-1].number) if len(found) > MOST_SHOWN else None
+        next = str(items[-1][0].number) if len(found) > MOST_SHOWN else None
         return [gr.Markdown(as_block(parts)), *shown(place, next)]
 
     async def _names(self, caller: Caller, set_id: str) -> dict[str, str]:
@@ -72,7 +69,7 @@ class SideBySide:
 
 def _table(
     caller: Caller,
-    items: Sequence[ReplayItem],
+    items: Sequence[JudgedItem],
     runs: Sequence[str],
     sides: tuple[str, str],
     names: dict[str, str],
@@ -81,19 +78,27 @@ def _table(
     words = locale(caller.language)
     heads = "".join(f'<th dir="auto">{escape(names.get(side, ""))}</th>' for side in sides)
     rows = []
-    for item in items:
+    for item, verdicts in items:
         replies = {STORED: item.stored, **dict(zip(runs, item.replies, strict=True))}
+        judged = dict(zip((STORED, *runs), verdicts, strict=True))
         left, right = (replies[side] for side in sides)
         pieces = word_diff(left.text, right.text)
         cells = "".join(
             f'<td><div class="wc-replay-facts">{facts_of(reply, words)}</div>'
-            f'<div class="wc-replay-text" dir="auto">{text}</div></td>'
-            for reply, text in ((left, marked_old(pieces)), (right, marked_new(pieces)))
+            f'<div class="wc-replay-text" dir="auto">{text}</div>{_verdict(reply, judged[side], words)}</td>'
+            for side, reply, text in (
+                (sides[0], left, marked_old(pieces)),
+                (sides[1], right, marked_new(pieces)),
+            )
         )
         asked = f'<td colspan="2" dir="auto">{item.number}. {escape(item.asked)}</td>'
         rows.append(f'<tr class="wc-replay-asked">{asked}</tr><tr>{cells}</tr>')
     body = "".join(rows)
     return f'<table class="wc-replay"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _verdict(reply: ReplayReply, answer: ReplayReply | None, words: Mapping[str, str]) -> str:
+    return "" if answer is None else verdict_of_judge(reply, answer, words)
 
 
 def _place(value: object) -> Place:

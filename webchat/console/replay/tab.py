@@ -14,6 +14,7 @@ from webchat.console.replay.choosing import create_fields
 from webchat.console.replay.sets import Sets
 from webchat.console.replay.side_by_side import SideBySide
 from webchat.console.replay.votes import create_votes
+from webchat.feedback.replay.judging import PROMPT_CHARS
 
 REFRESH_SECONDS = 3
 
@@ -68,6 +69,28 @@ class NewRun:
         self.fields = [self.model, self.template, *texts]
 
 
+class Judge:
+    """The form of a set's judge. fields: what `Sets.judge_replies` takes, after the set."""
+
+    def __init__(self, make: Maker) -> None:
+        label = make.label
+        with gr.Accordion(label("console.replay.judge"), open=False, elem_id="wc-replay-judge"):
+            gr.Markdown(label("console.replay.judge_is"), elem_classes=["wc-note"])
+            with gr.Row(elem_classes=["wc-bar"]):
+                model = make.choice("judge_model")
+            prompt = gr.Textbox(
+                label=label("console.replay.judge_prompt"),
+                lines=10,
+                max_lines=24,
+                max_length=PROMPT_CHARS,
+                elem_id="wc-replay-judge_prompt",
+            )
+            with gr.Row(elem_classes=["wc-buttons"]):
+                self.start = make.button("judge_replies", "primary")
+                self.stop = make.button("stop_judging")
+        self.fields = [model, prompt]
+
+
 class Results:
     """The runs of a set, and two of them side by side."""
 
@@ -99,7 +122,7 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
         interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-replay-runs"
     )
     gr.Markdown(label("replay.columns_are"), elem_classes=["wc-note"])
-    new_set, new_run = NewSet(make), NewRun(make)
+    new_set, new_run, judge = NewSet(make), NewRun(make), Judge(make)
     with gr.Row(elem_classes=["wc-buttons"]):
         delete = make.button("delete")
     results = Results(make, services, chosen)
@@ -107,7 +130,8 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
     computed = gr.State(None)
 
     left, right, pager = results.left, results.right, results.pager
-    outputs = [table, note, results.run, left, right, timer, results.column, results.as_file, computed]
+    outputs = [table, note, results.run, left, right, timer, results.column, results.as_file]
+    outputs += [*judge.fields, judge.stop, computed]
     choosing = [chosen, *new_set.filters[:4], new_run.model, new_run.template]
     show, choose = handler("operator", sets.show), handler("operator", sets.choices)
     side: Any = {"inputs": [chosen, left, right], "outputs": [results.compared, *pager.parts], **QUIET}
@@ -120,10 +144,12 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
         changed.input(compare, **side)
     for turn, method in ((pager.older, side_by_side.older), (pager.newer, side_by_side.newer)):
         turn.click(handler("operator", method), [pager.place, chosen, left, right], side["outputs"], **QUIET)
-    timer.tick(handler("operator", sets.tick), [chosen, computed], [table, timer, computed], **QUIET)
+    timer.tick(handler("operator", sets.tick), [chosen, computed], [table, note, timer, computed], **QUIET)
     for done in (
         new_set.create.click(handler("operator", sets.create), new_set.fields, chosen, **QUIET),
         new_run.start.click(handler("operator", sets.start), [chosen, *new_run.fields], None, **QUIET),
+        judge.start.click(handler("operator", sets.judge_replies), [chosen, *judge.fields], None, **QUIET),
+        judge.stop.click(handler("operator", sets.stop_judging), chosen, None, **QUIET),
         results.cancel.click(handler("operator", sets.cancel), results.run, None, **QUIET),
         results.retry.click(handler("operator", sets.retry), results.run, None, **QUIET),
         delete.click(handler("operator", sets.delete), chosen, None, **QUIET),

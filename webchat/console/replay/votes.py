@@ -15,7 +15,7 @@ from webchat.console.labels import Labels
 from webchat.feedback.replay import is_whole
 from webchat.store.errors import NotFound
 from webchat.store.judgement_records import Vote
-from webchat.store.replays.results import STORED
+from webchat.store.replay_records import STORED
 
 VOTES = {
     "better_left": Vote("left"),

@@ -81,13 +81,18 @@ def _compiled(pattern: str) -> Any:
         raise BadCheck(f"{pattern}: {said}") from None
 
 
-def _is_json(text: str) -> bool:
-    """Whether a text is JSON, alone or as one block of code."""
+def unfenced(text: str) -> str:
+    """What is in a text that is one block of code; another text as it is."""
     text = text.strip()
     if text.startswith(_FENCE) and text.endswith(_FENCE) and "\n" in text:
-        text = text.partition("\n")[2].removesuffix(_FENCE)
+        return text.partition("\n")[2].removesuffix(_FENCE)
+    return text
+
+
+def _is_json(text: str) -> bool:
+    """Whether a text is JSON, alone or as one block of code."""
     try:
-        json.loads(text)
+        json.loads(unfenced(text))
     except (ValueError, RecursionError):
         return False
     return True

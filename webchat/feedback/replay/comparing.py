@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
 from webchat.feedback.replay.checks import Check, load_checks
 from webchat.feedback.replay.intervals import wilson
+from webchat.feedback.replay.judging import JudgedItem, Verdict, judged_items, verdict_of
 from webchat.feedback.replay.refusals import refuses
 from webchat.feedback.results import Interval
 from webchat.store import Store
-from webchat.store.replay_records import ReplayItem, ReplayReply, ReplaySet
+from webchat.store.replay_records import ReplayReply, ReplaySet
 
 PAGE = 50
 """Items read at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a judge decided about the replies of one variant.
+
+    passed: of those with a verdict, `verdicts`; the interval is of that share. unclear: answers that are no
+    verdict, or failed. own: replies by the model of the judge itself. tokens: what the judge read and wrote.
+    """
+
+    passed: int
+    verdicts: int
+    unclear: int
+    own: int
+    tokens: int
+    interval: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +42,8 @@ class Summary:
 
     items: what may be used. done, failed: of those. same: replies that equal the stored one. refusals: by a
     heuristic. passed: replies that pass all checks of the set, if it has any. chars: mean length. tokens:
-    mean of completions. first_token_seconds, seconds: medians; without the time in the queue.
+    mean of completions. first_token_seconds, seconds: medians; without the time in the queue. judged: what
+    the judge of the set decided, if it has one.
     """
 
     items: int
@@ -39,23 +58,27 @@ class Summary:
     tokens: float | None
     first_token_seconds: float | None
     seconds: float | None
+    judged: Judged | None = None
 
 
 def summaries(store: Store, operator: str, of: ReplaySet, runs: Sequence[str]) -> list[Summary]:
     """Of the stored replies, then of each run. Reads all of them: call it in a thread."""
-    counts = [_Count(load_checks(of.assertions)) for _ in range(1 + len(runs))]
-    for item in items(store, operator, of.id, runs):
-        for count, reply in zip(counts, (item.stored, *item.replies), strict=True):
+    counts = [_Count(load_checks(of.assertions), of.judge is not None) for _ in range(1 + len(runs))]
+    for item, verdicts in items(store, operator, of, runs):
+        for count, reply, verdict in zip(counts, (item.stored, *item.replies), verdicts, strict=True):
             count.add(reply, item.stored)
+            if verdict is not None and is_whole(reply):
+                count.judge(reply, verdict)
     return [count.summary() for count in counts]
 
 
-def items(store: Store, operator: str, set_id: str, runs: Sequence[str]) -> Iterator[ReplayItem]:
+def items(store: Store, operator: str, of: ReplaySet, runs: Sequence[str]) -> Iterator[JudgedItem]:
     """All items of a set, read page by page in the calling thread."""
+    judging = store.replay_judging(operator, of.id) if of.judge else ()
     after = 0
-    while page := store.replay_items(operator, set_id, runs, after=after, limit=PAGE):
+    while page := judged_items(store, operator, of.id, runs, judging, after=after, limit=PAGE):
         yield from page
-        after = page[-1].number
+        after = page[-1][0].number
 
 
 def is_failed(reply: ReplayReply) -> bool:
@@ -66,6 +89,11 @@ def is_failed(reply: ReplayReply) -> bool:
 def is_whole(reply: ReplayReply) -> bool:
     """Whether a reply ended by itself; of a stored one, also whether somebody stopped it."""
     return reply.state == "complete"
+
+
+def judges_itself(reply: ReplayReply, answer: ReplayReply) -> bool:
+    """Whether a judge was asked about a reply of its own model."""
+    return bool(answer.model) and answer.model == reply.model
 
 
 def seconds_of(reply: ReplayReply) -> tuple[float | None, float | None]:
@@ -79,12 +107,16 @@ def seconds_of(reply: ReplayReply) -> tuple[float | None, float | None]:
 @dataclass(slots=True)
 class _Count:
     checks: tuple[Check, ...] = ()
+    has_judge: bool = False
     items: int = 0
     done: int = 0
     failed: int = 0
     same: int = 0
     refusals: int = 0
     passed: int = 0
+    own: int = 0
+    judge_tokens: int = 0
+    verdicts: Counter[Verdict | None] = field(default_factory=Counter)
     chars: list[int] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
@@ -108,6 +140,23 @@ class _Count:
         if total is not None:
             self.seconds.append(total)
 
+    def judge(self, reply: ReplayReply, answer: ReplayReply) -> None:
+        if answer.state is None:
+            return
+        self.judge_tokens += (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
+        self.own += judges_itself(reply, answer)
+        if is_whole(answer):
+            self.verdicts[verdict_of(answer.text)] += 1
+        elif is_failed(answer):
+            self.verdicts[None] += 1
+
+    def _judged(self) -> Judged | None:
+        if not self.has_judge:
+            return None
+        passed, decided = self.verdicts["pass"], self.verdicts["pass"] + self.verdicts["fail"]
+        unclear = self.verdicts[None]
+        return Judged(passed, decided, unclear, self.own, self.judge_tokens, wilson(passed, decided))
+
     def summary(self) -> Summary:
         return Summary(
             items=self.items,
@@ -122,4 +171,5 @@ class _Count:
             tokens=fmean(self.tokens) if self.tokens else None,
             first_token_seconds=median(self.first) if self.first else None,
             seconds=median(self.seconds) if self.seconds else None,
+            judged=self._judged(),
         )

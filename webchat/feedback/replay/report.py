@@ -11,22 +11,33 @@ from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
 
-from webchat.feedback.replay.comparing import Summary, is_failed, is_whole, items, seconds_of, summaries
+from webchat.feedback.replay.comparing import (
+    Summary,
+    is_failed,
+    is_whole,
+    items,
+    judges_itself,
+    seconds_of,
+    summaries,
+)
 from webchat.feedback.replay.diff import word_diff
+from webchat.feedback.replay.judging import verdict_of
 from webchat.feedback.replay.marked import marked
 from webchat.feedback.replay.refusals import refuses
 from webchat.feedback.results import Interval
 from webchat.sentences import Language, locale
 from webchat.store import Store
-from webchat.store.replay_records import ReplayItem, ReplayReply, ReplayRun, ReplaySet
+from webchat.store.replay_records import ReplayItem, ReplayJudge, ReplayReply, ReplayRun, ReplaySet
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'"
 _COLUMNS = ("variant", "done", "failed", "same", "refusals", "chars", "tokens", "first", "seconds")
+_JUDGED = ("judged", "unclear", "judge_tokens")
 
 
 def columns_of(of: ReplaySet) -> tuple[str, ...]:
     """What the table of a set tells of each variant."""
-    return (*_COLUMNS, "passed") if of.assertions else _COLUMNS
+    passed = ("passed",) if of.assertions else ()
+    return (*_COLUMNS, *passed, *(_JUDGED if of.judge else ()))
 
 
 def report(
@@ -40,13 +51,19 @@ def report(
     ids = [run.id for run in runs]
     yield _beginning(of, language, words)
     yield _summary_table(names, summaries(store, operator, of, ids), columns_of(of), words)
+    if of.judge is not None:
+        yield _judge(of.judge, words)
     yield f"<h2>{escape(words['replay.report.items'])}</h2>\n"
-    for item in items(store, operator, of.id, ids):
+    for item, verdicts in items(store, operator, of, ids):
         texts = [
             render(reply.text, words, None, f"r{item.number}-{at}-")
             for at, reply in enumerate((item.stored, *item.replies))
         ]
-        yield _item(item, names, texts, words)
+        told = [
+            "" if verdict is None else verdict_of_judge(reply, verdict, words)
+            for reply, verdict in zip((item.stored, *item.replies), verdicts, strict=True)
+        ]
+        yield _item(item, names, texts, told, words)
     yield "</main></body></html>\n"
 
 
@@ -70,7 +87,7 @@ def _summary_table(
     heads = "".join(f'<th scope="col">{escape(words[f"replay.column.{name}"])}</th>' for name in columns)
     rows = "".join(
         f'<tr><th scope="row" dir="auto">{escape(name)}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in summary_cells(one))
+        + "".join(f"<td>{escape(cell)}</td>" for cell in summary_cells(one, words))
         + "</tr>\n"
         for name, one in zip(names, found, strict=True)
     )
@@ -81,7 +98,34 @@ def _summary_table(
     )
 
 
-def summary_cells(one: Summary) -> list[str]:
+def _judge(judge: ReplayJudge, words: Mapping[str, str]) -> str:
+    title = words["replay.judge.is"].format(name=judge.name)
+    return (
+        f'<p class="note">{escape(words["replay.judge.columns_are"])}</p>\n'
+        f'<details><summary>{escape(title)}</summary><pre class="prompt" dir="auto">{escape(judge.prompt)}'
+        "</pre></details>\n"
+    )
+
+
+def verdict_of_judge(reply: ReplayReply, answer: ReplayReply, words: Mapping[str, str]) -> str:
+    """What a judge decided about a reply, with what it was asked and said, as HTML; empty before it has."""
+    if answer.state is None or not (is_whole(answer) or is_failed(answer)):
+        return ""
+    verdict = verdict_of(answer.text) if is_whole(answer) else None
+    decided = words[f"replay.judge.{verdict or 'unclear'}"]
+    why = "" if answer.failure is None else f" ({answer.failure.message})"
+    told = f"{words['replay.judge.decided'].format(name=answer.model)} {decided}{why}"
+    summary = escape(told)
+    if judges_itself(reply, answer):
+        summary += f' · <span class="flag">{escape(words["replay.judge.own"])}</span>'
+    shown = "".join(
+        f'<p>{escape(words[f"replay.judge.{name}"])}</p><pre class="prompt" dir="auto">{escape(text)}</pre>'
+        for name, text in (("asked", answer.prompt), ("answered", answer.text))
+    )
+    return f'<details class="verdict"><summary>{summary}</summary>{shown}</details>'
+
+
+def summary_cells(one: Summary, words: Mapping[str, str]) -> list[str]:
     """The cells of `columns_of` but the first, as text."""
     cells = [
         f"{one.done}/{one.items}",
@@ -93,17 +137,35 @@ def summary_cells(one: Summary) -> list[str]:
         "" if one.first_token_seconds is None else f"{one.first_token_seconds:.2f}",
         "" if one.seconds is None else f"{one.seconds:.2f}",
     ]
-    return cells if one.passed is None else [*cells, _counted(one.passed, one.passed_interval)]
+    if one.passed is not None:
+        cells.append(_counted(one.passed, one.passed_interval))
+    if one.judged is not None:
+        judged = one.judged
+        share = f"{judged.passed}/{judged.verdicts}{_range(judged.interval)}"
+        own = words["replay.judge.own"] if judged.own else ""
+        cells += [" · ".join(filter(None, (share, own))), str(judged.unclear), str(judged.tokens)]
+    return cells
 
 
 def _counted(count: int, interval: Interval | None) -> str:
-    return str(count) if interval is None else f"{count} ({interval.low:.0%}-{interval.high:.0%})"
+    return f"{count}{_range(interval)}"
 
 
-def _item(item: ReplayItem, names: Sequence[str], texts: Sequence[str], words: Mapping[str, str]) -> str:
+def _range(interval: Interval | None) -> str:
+    return "" if interval is None else f" ({interval.low:.0%}-{interval.high:.0%})"
+
+
+def _item(
+    item: ReplayItem,
+    names: Sequence[str],
+    texts: Sequence[str],
+    verdicts: Sequence[str],
+    words: Mapping[str, str],
+) -> str:
+    given = zip(names, (item.stored, *item.replies), texts, verdicts, strict=True)
     replies = "".join(
-        _reply(name, reply, text, None if at == 0 else item.stored, words)
-        for at, (name, reply, text) in enumerate(zip(names, (item.stored, *item.replies), texts, strict=True))
+        _reply(name, reply, text, verdict, None if at == 0 else item.stored, words)
+        for at, (name, reply, text, verdict) in enumerate(given)
     )
     return (
         f'<section class="item" id="i{item.number}"><h3>{item.number}</h3>\n'
@@ -113,7 +175,12 @@ def _item(item: ReplayItem, names: Sequence[str], texts: Sequence[str], words: M
 
 
 def _reply(
-    name: str, reply: ReplayReply, text: str, stored: ReplayReply | None, words: Mapping[str, str]
+    name: str,
+    reply: ReplayReply,
+    text: str,
+    verdict: str,
+    stored: ReplayReply | None,
+    words: Mapping[str, str],
 ) -> str:
     """stored: what it is compared with."""
     facts = f'<p class="facts">{facts_of(reply, words)}</p>'
@@ -126,7 +193,7 @@ def _reply(
         )
     return (
         f'<article class="reply"><h3 dir="auto">{escape(name)}</h3>{facts}'
-        f'<div class="text" dir="auto">{text}</div>{diff}</article>'
+        f'<div class="text" dir="auto">{text}</div>{diff}{verdict}</article>'
     )
 
 

@@ -11,6 +11,7 @@ import asyncio
 import logging
 
 from backends.errors import BackendError, ExplainedError
+from webchat.feedback.replay.judging import filled
 from webchat.feedback.replay.variants import settings_for
 from webchat.store import NotFound, Store, StoreError
 from webchat.store.errors import StoreUnavailable
@@ -62,7 +63,8 @@ class Replayer:
         StoreUnavailable."""
         if await _Pass(self._store, self._turns, run).do():
             ended = await self._store.call(self._store.end_replay, run.id)
-            log.info("replay %s: %d done, %d failed", run.name, ended.done, ended.failed)
+            if ended.state != "open":
+                log.info("replay %s: %d done, %d failed", run.name, ended.done, ended.failed)
 
 
 class _Pass:
@@ -97,11 +99,22 @@ class _Pass:
 
     async def _item(self, number: int, room: asyncio.Semaphore) -> None:
         try:
-            opened = await self._store.call(self._store.open_replay, self._run.id, number)
+            question = None
+            if self._run.judges is not None:
+                question = await self._question(number)
+                if question is None:
+                    return
+            opened = await self._store.call(self._store.open_replay, self._run.id, number, question)
             if opened is not None:
                 await self._answered(number, opened)
         finally:
             room.release()
+
+    async def _question(self, number: int) -> str | None:
+        """What a judge is asked about an item; `None` where that is not to be judged any more."""
+        of = await self._store.call(self._store.replay_set, self._run.owner_id, self._run.set_id)
+        about = await self._store.call(self._store.replay_to_judge, self._run.id, number)
+        return None if of.judge is None or about is None else filled(of.judge.prompt, about)
 
     async def _answered(self, number: int, opened: OpenedReplay) -> None:
         ask = Ask(

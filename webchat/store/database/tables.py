@@ -587,7 +587,7 @@ class ReplayItemRow(Base):
 
 class ReplayRunRow(Base):
     """A set on one model with one choice of settings. variant: see `ReplayVariant`; name: it has in the set,
-    and in results."""
+    and in results. judges: see `ReplayRun`; such a run is named for the program."""
 
     __tablename__ = "replay_runs"
     __table_args__ = (
@@ -605,6 +605,7 @@ class ReplayRunRow(Base):
     owner_id: Mapped[str] = mapped_column(Id, ForeignKey("owners.id"), index=True)
     name: Mapped[str] = mapped_column(Text)
     variant: Mapped[dict[str, Any]]
+    judges: Mapped[str | None] = mapped_column(Id)
     state: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, insert, literal, null, select
@@ -24,13 +25,10 @@ from webchat.store.errors import NotFound
 from webchat.store.judgement_records import Vote
 from webchat.store.judgements.rows import must_operate
 from webchat.store.records import TurnState
-from webchat.store.replay_records import ReplayItem, ReplayReply
+from webchat.store.replay_records import STORED, ReplayItem, ReplayReply
 from webchat.store.replays.rows import items_query, load_reply, replies_query
 from webchat.store.replays.runs import ReplayRunVerbs
 from webchat.store.testers.verbs import TesterVerbs
-
-STORED = ""
-"""Names the stored reply where a run is named: by its id."""
 
 _ASKED = aliased(MessageRow)
 _ENDED: tuple[TurnState, ...] = ("complete",)
@@ -80,6 +78,7 @@ class ReplayResultVerbs(ReplayRunVerbs, TesterVerbs):
         given = _given(connection, runs, [row.number for row in rows])
         stored = _replies(connection, [row.message_id for row in rows])
         again = _replies(connection, [one.reply_id for one in given.values() if one.reply_id])
+        prompts = _prompts(connection, given.values())
         links = list(dict.fromkeys(row.link_id for row in rows if row.link_id is not None))
         return links, [
             ReplayItem(
@@ -87,7 +86,7 @@ class ReplayResultVerbs(ReplayRunVerbs, TesterVerbs):
                 conversation_id=row.conversation_id,
                 asked=row.text,
                 stored=stored[row.message_id],
-                replies=tuple(_reply(given.get((run, row.number)), again) for run in runs),
+                replies=tuple(_reply(given.get((run, row.number)), again, prompts) for run in runs),
             )
             for row in rows
         ]
@@ -185,9 +184,9 @@ def _given(
 ) -> dict[tuple[str, int], Row[Any]]:
     """What became of these items in these runs."""
     rows = connection.execute(
-        select(*ReplayReplyRow.__table__.columns).where(
-            ReplayReplyRow.run_id.in_(runs), ReplayReplyRow.number.in_(numbers)
-        )
+        select(*ReplayReplyRow.__table__.columns, ReplayRunRow.judges)
+        .join(ReplayRunRow, ReplayRunRow.id == ReplayReplyRow.run_id)
+        .where(ReplayReplyRow.run_id.in_(runs), ReplayReplyRow.number.in_(numbers))
     )
     return {(row.run_id, row.number): row for row in rows}
 
@@ -197,13 +196,21 @@ def _replies(connection: Connection, ids: Sequence[str]) -> dict[str, ReplayRepl
     return {row.id: load_reply(row) for row in rows}
 
 
-def _reply(given: Row[Any] | None, again: dict[str, ReplayReply]) -> ReplayReply:
+def _prompts(connection: Connection, given: Iterable[Row[Any]]) -> dict[str, str]:
+    """What judges were asked, by the ids of those messages."""
+    ids = [row.asked_id for row in given if row.judges is not None]
+    rows = connection.execute(select(MessageRow.id, MessageRow.text).where(MessageRow.id.in_(ids)))
+    return {row.id: row.text for row in rows}
+
+
+def _reply(given: Row[Any] | None, again: dict[str, ReplayReply], prompts: Mapping[str, str]) -> ReplayReply:
     if given is None:
         return ReplayReply(None, None)
+    prompt = prompts.get(given.asked_id, "")
     if given.reply_id is None:
         failure = load_failure(given.failure)
-        return ReplayReply(None, None if failure is None else "failed", failure=failure)
-    return again[given.reply_id]
+        return ReplayReply(None, None if failure is None else "failed", failure=failure, prompt=prompt)
+    return replace(again[given.reply_id], prompt=prompt)
 
 
 def _side(connection: Connection, operator: str, set_id: str, number: int, run: str) -> Row[Any]:
@@ -239,7 +246,12 @@ def _side(connection: Connection, operator: str, set_id: str, number: int, run: 
             .join(ReplayRunRow, ReplayRunRow.id == ReplayReplyRow.run_id)
             .join(copy, copy.id == ReplayReplyRow.conversation_id)
             .join(reply_turn, reply_turn.message_id == ReplayReplyRow.reply_id)
-            .where(*of_item, ReplayRunRow.set_id == set_id, reply_turn.state.in_(_ENDED))
+            .where(
+                *of_item,
+                ReplayRunRow.set_id == set_id,
+                ReplayRunRow.judges.is_(None),
+                reply_turn.state.in_(_ENDED),
+            )
         )
     row = connection.execute(query).first()
     if row is None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, func, or_, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from webchat.store.database.codec import dump_settings, load_failure, load_settings
+from webchat.store.database.codec import clean, dump_settings, load_failure, load_settings
 from webchat.store.database.tables import (
     MessageRow,
     ReplayItemRow,
@@ -22,7 +22,10 @@ from webchat.store.database.tables import (
     TurnRow,
 )
 from webchat.store.judgements.rows import is_live, may_replay, replayed_from
-from webchat.store.replay_records import ReplayReply, ReplayRun, ReplaySet, ReplayVariant
+from webchat.store.replay_records import STORED, ReplayJudge, ReplayReply, ReplayRun, ReplaySet, ReplayVariant
+
+JUDGE = "judge"
+"""The kind of the assertion that is a set's judge."""
 
 MOST_ATTEMPTS = 5
 """Ends of the server during a reply after which it counts as failed: it may be what ends the server."""
@@ -36,7 +39,8 @@ def items_query(viewer: str | InstrumentedAttribute[str]) -> Select[Any]:
 
 
 def with_replies(query: Select[Any]) -> Select[Any]:
-    """Such a query with what became of each item in each run of its set."""
+    """Such a query with what became of each item in each run of its set. Of runs that judge others, only the
+    items whose reply there is whole."""
     return (
         query.join(ReplayRunRow, ReplayRunRow.set_id == ReplayItemRow.set_id)
         .outerjoin(
@@ -44,7 +48,20 @@ def with_replies(query: Select[Any]) -> Select[Any]:
             and_(ReplayReplyRow.run_id == ReplayRunRow.id, ReplayReplyRow.number == ReplayItemRow.number),
         )
         .outerjoin(TurnRow, TurnRow.message_id == ReplayReplyRow.reply_id)
+        .where(_is_ready())
     )
+
+
+def _is_ready() -> ColumnElement[bool]:
+    judged, turn = aliased(ReplayReplyRow), aliased(TurnRow)
+    partly = exists().where(turn.message_id == ReplayItemRow.message_id, turn.state != "complete")
+    whole = exists().where(
+        judged.run_id == ReplayRunRow.judges,
+        judged.number == ReplayItemRow.number,
+        turn.message_id == judged.reply_id,
+        turn.state == "complete",
+    )
+    return or_(ReplayRunRow.judges.is_(None), and_(ReplayRunRow.judges == STORED, ~partly), whole)
 
 
 def is_done() -> ColumnElement[bool]:
@@ -103,7 +120,10 @@ def sets_query(viewer: str, ids: Select[tuple[str]] | Sequence[str]) -> Select[A
 
 
 def load_set(row: Row[Any]) -> ReplaySet:
-    return ReplaySet(row.id, row.owner_id, row.name, row.chosen, row.assertions, row.created_at, row.items)
+    checks = [one for one in row.assertions if one["kind"] != JUDGE]
+    judges = [load_judge(one) for one in row.assertions if one["kind"] == JUDGE]
+    judge = judges[0] if judges else None
+    return ReplaySet(row.id, row.owner_id, row.name, row.chosen, checks, row.created_at, row.items, judge)
 
 
 def load_run(row: Row[Any]) -> ReplayRun:
@@ -118,11 +138,21 @@ def load_run(row: Row[Any]) -> ReplayRun:
         items=row.items,
         done=row.done,
         failed=row.failed,
+        judges=row.judges,
     )
 
 
 def dump_variant(variant: ReplayVariant) -> dict[str, Any]:
     return {"model": variant.model, "settings": dump_settings(variant.settings)}
+
+
+def dump_judge(judge: ReplayJudge) -> dict[str, Any]:
+    variant = dump_variant(judge.variant)
+    return {"kind": JUDGE, "name": clean(judge.name), "value": clean(judge.prompt), "variant": variant}
+
+
+def load_judge(stored: Mapping[str, Any]) -> ReplayJudge:
+    return ReplayJudge(stored["name"], stored["value"], load_variant(stored["variant"]))
 
 
 def load_variant(stored: Mapping[str, Any]) -> ReplayVariant:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, select, update
+from sqlalchemy.orm import aliased
 
 from webchat.store.database.codec import (
     clean,
@@ -33,6 +34,7 @@ from webchat.store.judgements.rows import must_operate
 from webchat.store.link_records import LinkTerms
 from webchat.store.records import RUNNING, ConversationSettings, Failure, PathMessage
 from webchat.store.replay_records import OpenedReplay, ReplayRun, ReplayState, ReplayVariant
+from webchat.store.replays.judging import JudgingVerbs
 from webchat.store.replays.rows import (
     dump_variant,
     is_done,
@@ -43,14 +45,14 @@ from webchat.store.replays.rows import (
     runs_query,
     with_replies,
 )
-from webchat.store.replays.sets import SLICE_ROWS, ReplaySetVerbs, must_exist
+from webchat.store.replays.sets import SLICE_ROWS, must_exist
 from webchat.store.verbs.messages import PATH_CHARS
 from webchat.store.verbs.tree import path_to
 
 SLICE_CHARS = 200_000
 
 
-class ReplayRunVerbs(ReplaySetVerbs):
+class ReplayRunVerbs(JudgingVerbs):
     """Running sets."""
 
     @long
@@ -82,14 +84,15 @@ class ReplayRunVerbs(ReplaySetVerbs):
             if load_variant(row.variant) != variant:
                 raise ReplayNameTaken(name)
             connection.execute(update(ReplayRunRow).where(*same).values(state="open"))
-            return str(row.id)
+            id = str(row.id)
+        self.open_judging(connection, operator, set_id, [id])
         return id
 
     @reads
     def replay_runs(self, connection: Connection, operator: str, set_id: str) -> list[ReplayRun]:
         """The oldest first. Raises NotFound for somebody who does not operate."""
         must_operate(connection, operator)
-        of_set = runs_query(ReplayRunRow.set_id == set_id)
+        of_set = runs_query(ReplayRunRow.set_id == set_id, ReplayRunRow.judges.is_(None))
         rows = connection.execute(of_set.order_by(ReplayRunRow.created_at, ReplayRunRow.id))
         return [load_run(row) for row in rows]
 
@@ -109,28 +112,26 @@ class ReplayRunVerbs(ReplaySetVerbs):
     @writes
     def _cancel_replay(self, connection: Connection, operator: str, run_id: str) -> None:
         must_operate(connection, operator)
-        _close(connection, run_id, "cancelled")
+        _close(connection, _with_judging(run_id), "cancelled")
 
     @long
     def retry_replay(self, operator: str, run_id: str) -> ReplayRun:
         """Open a run again to do what failed once more. Raises NotFound."""
-        while failed := self._failed(operator, run_id):
+        while failed := self._failed(operator, _with_judging(run_id)):
             self.in_turn(self._discard_copies, failed)
         self.in_turn(self._reopen, run_id)
         return self.replay_run(operator, run_id)
 
     @reads
-    def _failed(self, connection: Connection, operator: str, run_id: str) -> list[str]:
+    def _failed(self, connection: Connection, operator: str, those: ColumnElement[bool]) -> list[str]:
         must_operate(connection, operator)
-        failed = with_replies(items_query(ReplayRunRow.owner_id)).where(
-            ReplayRunRow.id == run_id, is_failed()
-        )
+        failed = with_replies(items_query(ReplayRunRow.owner_id)).where(those, is_failed())
         copies = failed.with_only_columns(ReplayReplyRow.conversation_id)
         return list(connection.scalars(copies.limit(SLICE_ROWS)))
 
     @writes
     def _reopen(self, connection: Connection, run_id: str) -> None:
-        connection.execute(update(ReplayRunRow).where(ReplayRunRow.id == run_id).values(state="open"))
+        connection.execute(update(ReplayRunRow).where(_with_judging(run_id)).values(state="open"))
 
     @reads
     def open_replays(self, connection: Connection) -> list[ReplayRun]:
@@ -158,26 +159,33 @@ class ReplayRunVerbs(ReplaySetVerbs):
 
     @long
     def end_replay(self, run_id: str) -> ReplayRun:
-        """Close a run of which nothing is left to do, unless it was cancelled. Raises NotFound."""
+        """Close a run of which nothing is left to do, unless it was cancelled, or judges a run that is open.
+        Raises NotFound."""
         self.in_turn(self._end_replay, run_id)
         return self._run(run_id)
 
     @writes
     def _end_replay(self, connection: Connection, run_id: str) -> None:
-        _close(connection, run_id, "done")
+        judged = aliased(ReplayRunRow)
+        goes_on = exists().where(judged.id == ReplayRunRow.judges, judged.state == "open")
+        _close(connection, and_(ReplayRunRow.id == run_id, ~goes_on), "done")
 
     @reads
     def _run(self, connection: Connection, run_id: str) -> ReplayRun:
         return _run(connection, run_id)
 
     @long
-    def open_replay(self, run_id: str, number: int) -> OpenedReplay | None:
+    def open_replay(self, run_id: str, number: int, question: str | None = None) -> OpenedReplay | None:
         """An item's conversation for a run: the path up to what is to be answered, copied once. `None` where
-        it may not be used any more, was answered meanwhile, or the run was cancelled."""
+        it may not be used any more, was answered meanwhile, or the run was cancelled. question: what is asked
+        in place of the path, with no settings of its conversation, by a run that judges."""
         found = self._source(run_id, number)
         if found is None:
             return None
         owner, settings, terms, path = found
+        if question is not None:
+            settings, terms = ConversationSettings(), LinkTerms(moderation_profile=terms.moderation_profile)
+            path = [PathMessage("", "user", question, "complete")]
         if self._attempt(run_id, number) is None:
             copy = self.in_turn(self._add_copied_chat, owner)
             above: str | None = None
@@ -339,9 +347,13 @@ def _slices(path: Sequence[PathMessage]) -> Iterator[list[PathMessage]]:
         yield group
 
 
-def _close(connection: Connection, run_id: str, state: ReplayState) -> None:
-    still_open = (ReplayRunRow.id == run_id, ReplayRunRow.state == "open")
-    connection.execute(update(ReplayRunRow).where(*still_open).values(state=state))
+def _with_judging(run_id: str) -> ColumnElement[bool]:
+    """A run, and those that judge it."""
+    return or_(ReplayRunRow.id == run_id, ReplayRunRow.judges == run_id)
+
+
+def _close(connection: Connection, those: ColumnElement[bool], state: ReplayState) -> None:
+    connection.execute(update(ReplayRunRow).where(those, ReplayRunRow.state == "open").values(state=state))
 
 
 def _run(connection: Connection, run_id: str) -> ReplayRun:

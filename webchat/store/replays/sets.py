@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
 from webchat.store.database.codec import clean, new_id, now
@@ -149,8 +149,8 @@ class ReplaySetVerbs(Database):
         connection.execute(of_set.values(state="cancelled"))
 
     @reads
-    def _copies(self, connection: Connection, set_id: str) -> list[str]:
-        runs = select(ReplayRunRow.id).where(ReplayRunRow.set_id == set_id)
+    def _copies(self, connection: Connection, set_id: str, *those: ColumnElement[bool]) -> list[str]:
+        runs = select(ReplayRunRow.id).where(ReplayRunRow.set_id == set_id, *those)
         found = select(ReplayReplyRow.conversation_id).where(ReplayReplyRow.run_id.in_(runs))
         return list(connection.scalars(found.limit(SLICE_ROWS)))
 
