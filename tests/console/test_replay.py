@@ -53,7 +53,7 @@ async def test_a_set_is_made_run_and_shown_side_by_side(make_site: MakeSite, tol
         set_id = await a_set(site, tab, who)
         run = await a_run(site, tab, who, set_id, seed="7", name="seeded")
         assert told == ["Set created: 2 replies.", "Started. It continues if you leave this page."]
-        table, note, runs, left, right, timer, results, as_file, _ = await tab.show(who, set_id)
+        table, note, runs, left, right, timer, results, as_file, *_ = await tab.show(who, set_id)
         assert as_file.link == f"../api/replays/{set_id}/report"
         assert [row[0] for row in table.value["data"]] == ["As stored", "seeded"]
         assert (table.value["data"][1][1], table.value["data"][1][-1]) == ("2/2", "done")
@@ -142,11 +142,11 @@ async def test_replies_are_not_read_again_while_a_run_goes_on(
         monkeypatch.setattr(site.store, "replay_items", noted)
         site.store.open_replay(run.id, 1)
         site.store.failed_replay(run.id, 1, Failure("x", "did not begin"))
-        table, timer, computed = await tab.tick(who, set_id, computed)
+        table, _, timer, computed = await tab.tick(who, set_id, computed)
         assert (read, timer.active) == ([], True)
         assert table.value["data"][1][:3] == ["new", "0/2", "1"]
         site.store.cancel_replay(who.owner.id, run.id)
-        table, timer, _ = await tab.tick(who, set_id, computed)
+        table, _, timer, _ = await tab.tick(who, set_id, computed)
         assert (read != [], timer.active) == (True, False)
         assert table.value["data"][1][-1] == "cancelled"
 

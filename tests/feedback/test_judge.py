@@ -99,15 +99,15 @@ class _Judging(_Counting):
     def __init__(self, *verdicts: str) -> None:
         super().__init__()
         self.verdicts = list(verdicts)
-        self.requests: list[Any] = []
+        self.judged: list[Any] = []
 
     async def stream(self, request: Any) -> AsyncIterator[Any]:  # type: ignore[override]
         if "<reply-" not in request.messages[-1].text:
             async for event in super().stream(request):
                 yield event
             return
-        self.requests.append(request)
-        yield TextDelta(self.verdicts[(len(self.requests) - 1) % len(self.verdicts)])
+        self.judged.append(request)
+        yield TextDelta(self.verdicts[(len(self.judged) - 1) % len(self.verdicts)])
         yield Usage(prompt_tokens=10, completion_tokens=2)
         yield Finished("stop")
 
@@ -128,7 +128,9 @@ async def test_a_judge_reads_every_whole_reply_once_and_its_verdicts_are_counted
     of = _judged(operator, run)
     async with turning(store, backend) as turns:
         await Replayer(store, turns).do_open()
-    assert [one.state for one in store.replay_judging(operator.owner, of.id)] == ["done", "done"]
+    judging = store.replay_judging(operator.owner, of.id)
+    assert [one.state for one in judging] == ["done", "done"]
+    assert {one.variant.settings.sampling.temperature for one in judging} == {0.0}, "greedy"
     found = summaries(store, operator.owner, of, [run.id])
     for one in found:
         assert one.judged is not None
@@ -139,10 +141,10 @@ async def test_a_judge_reads_every_whole_reply_once_and_its_verdicts_are_counted
     assert sum(one.passed for one in both) == sum(one.unclear for one in both) == 2
     # The stored replies are of another model; those of the run are the judge's own.
     assert [one.own for one in both] == [0, 3]
-    assert len(backend.requests) == 6
-    for request in backend.requests:
+    assert len(backend.judged) == 6
+    for request in backend.judged:
         (asked,) = request.messages
-        assert (request.sampling.temperature, request.sampling.max_tokens) == (0.0, MOST_TOKENS)
+        assert (request.sampling.seed, request.sampling.max_tokens) == (0, MOST_TOKENS)
         assert ("the better answer" in asked.text) == ("question 0" in asked.text)
     for item, verdicts in items(store, operator.owner, of, [run.id]):
         for reply, verdict in zip((item.stored, *item.replies), verdicts, strict=True):
@@ -167,7 +169,7 @@ async def test_a_judge_goes_on_after_the_end_of_its_server_and_waits_for_what_it
     assert store.end_replay(replayed.id).state == "open", "more comes"
     async with turning(store, backend) as turns:
         doing = asyncio.create_task(Replayer(store, turns).do_open())
-        while len(backend.requests) < 3:  # noqa: ASYNC110  the store has no events
+        while len(backend.judged) < 3:  # noqa: ASYNC110  the store has no events
             await asyncio.sleep(0.01)
         doing.cancel()
         with suppress(asyncio.CancelledError):
@@ -179,7 +181,7 @@ async def test_a_judge_goes_on_after_the_end_of_its_server_and_waits_for_what_it
     assert [(one.state, one.done) for one in store.replay_judging(operator.owner, of.id)] == [
         ("done", ITEMS)
     ] * 2
-    assert len(backend.requests) + len(again.requests) - 2 * ITEMS <= 4, "only what was cut off, again"
+    assert len(backend.judged) + len(again.judged) - 2 * ITEMS <= 4, "only what was cut off, again"
 
 
 async def test_another_prompt_deletes_verdicts_and_the_same_one_does_only_what_is_missing(
@@ -196,10 +198,10 @@ async def test_another_prompt_deletes_verdicts_and_the_same_one_does_only_what_i
         of = _judged(operator, run)
         assert [one.done for one in store.replay_judging(operator.owner, of.id)] == [0, 0]
         await Replayer(store, turns).do_open()
-        asked = len(backend.requests)
+        asked = len(backend.judged)
         _judged(operator, run)
         await Replayer(store, turns).do_open()
-        assert len(backend.requests) == asked == 4
+        assert len(backend.judged) == asked == 4
     store.judge_replays(operator.owner, of.id, None)
     assert store.replay_judging(operator.owner, of.id) == []
     assert store.replay_set(operator.owner, of.id).judge is None

@@ -8,10 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backends.types import Sampling
 from tests.feedback.made_up import comparison, judged
 from webchat.feedback import results as module
-from webchat.feedback.results import Note, Results, agreement, thumbs, votes_agreement
+from webchat.feedback.results import Note, Results, agreement, by_variant, thumbs, votes_agreement
+from webchat.feedback.results.variants import MOST_VARIANTS
 from webchat.store.judgement_records import Comparison, Preferred, Thumb, VoteCount
+from webchat.store.records import ConversationSettings
 
 STRENGTHS = {"a": 1.0, "b": 0.4, "c": 0.0, "d": -0.9}
 NAMES = sorted(STRENGTHS)
@@ -46,6 +49,43 @@ def counted(vote: Comparison) -> VoteCount:
 
 def scores(found: Results) -> dict[str, float]:
     return {one.model: one.score for one in found.models if one.score is not None}
+
+
+def test_settings_of_one_model_are_compared_as_variants() -> None:
+    def made_with(temperature: float, prompt: str | None = None, seed: int = 1) -> ConversationSettings:
+        return ConversationSettings("a", prompt, Sampling(temperature=temperature, seed=seed))
+
+    def told(person: int, left: ConversationSettings, right: ConversationSettings) -> VoteCount:
+        return VoteCount(f"person-{person}", "a", "a", "left", False, 1, left, right)
+
+    cool, warm, seeded = made_with(0.1), made_with(0.9), made_with(0.1, seed=2)
+    given = [told(person, seeded if person else cool, warm) for person in range(6)]
+    assert module.results(given).notes == (Note("same_model", ("a",)),)
+    named, notes = by_variant(given)
+    found = module.results(named)
+    assert [(one.model, one.wins) for one in found.models] == [
+        ("a · temperature 0.1", 6), ("a · temperature 0.9", 0),
+    ]  # fmt: skip
+    assert (found.notes[-1].key, notes) == ("winless", ())
+    # Two that are called alike, and one whose run says in its name what it is.
+    one, other = made_with(0.1, "Be brief."), made_with(0.1, "Be long.")
+    run = VoteCount("p", "a · temperature 0.1", "a", "tie", False, 1, cool, warm)
+    named, _ = by_variant([told(1, one, other), run])
+    called = {name for vote in named for name in (vote.left, vote.right)}
+    assert {"a · temperature 0.1", "a · temperature 0.9"} < called
+    assert len([name for name in called if name.startswith("a · system prompt · temperature 0.1 #")]) == 2
+
+
+def test_only_so_many_variants_are_compared() -> None:
+    warm = [ConversationSettings(sampling=Sampling(top_k=1 + at)) for at in range(MOST_VARIANTS + 5)]
+    given = [
+        VoteCount("p", "a", "a", "left", False, 2 if at < MOST_VARIANTS else 1, one, warm[0])
+        for at, one in enumerate(warm)
+        if at
+    ]
+    named, notes = by_variant(given)
+    assert len(named) == MOST_VARIANTS - 1
+    assert notes == (Note("many_variants", ("5",)),)
 
 
 def test_a_planted_ranking_is_recovered() -> None:

@@ -11,6 +11,7 @@ from tests.store.test_comparisons import _ended
 from tests.store.test_judgements import BAD, GOOD, of_a_link
 from webchat.store import NotFound, Store
 from webchat.store.judgement_records import JudgementFilter, Vote
+from webchat.store.records import ConversationSettings
 
 AGREES = {"consent": "May train.", "consent_version": 1, "training": True}
 
@@ -34,6 +35,8 @@ def test_a_rejected_vote_is_neither_counted_nor_refuses_to_come_back(store: Stor
     assert listed == {"new": ids[2:], "accepted": ids[1:2], "rejected": ids[:1]}
     assert {one.id for one in store.votes()} == set(ids[1:])
     assert [(one.preferred, one.both_bad, one.votes) for one in store.vote_counts()] == [("left", False, 2)]
+    (counted,) = store.vote_counts(settings=True)
+    assert (counted.votes, counted.left_settings) == (2, ConversationSettings("tall"))
     assert store.vote(operator, ids[0]).review.by == operator
     assert store.review_votes(operator, ids[:1], "new") == 1
     assert len(store.votes()) == 3

@@ -287,7 +287,8 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class VoteCount:
-    """How often one person voted alike on two models, as they were named. both_bad: of ties."""
+    """How often one person voted alike on two models, as they were named. both_bad: of ties. Settings: what
+    the replies were made with; `None` where votes are counted by model."""
 
     owner_id: str
     left: str
@@ -295,6 +296,8 @@ class VoteCount:
     preferred: Preferred
     both_bad: bool
     votes: int
+    left_settings: ConversationSettings | None = field(default=None, hash=False)
+    right_settings: ConversationSettings | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

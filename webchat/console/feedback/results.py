@@ -15,9 +15,10 @@ from webchat.console.feedback.table import table_of
 from webchat.console.labels import Labels
 from webchat.console.times import plain
 from webchat.feedback.extras import ExtraMissing
-from webchat.feedback.results import Interval, Results, results, thumbs
+from webchat.feedback.results import Interval, Results, by_variant, results, thumbs
 
 THUMB_COLUMNS = ("model", "share", "good", "bad", "people")
+UNITS = ("model", "variant")
 VOTE_COLUMNS = ("model", "rate", "score", "wins", "losses", "ties", "people")
 
 
@@ -32,10 +33,13 @@ class ModelResults:
         drawn = plot(caller, await self._store.call(self._store.judgement_counts))
         return gr.Markdown(drawn, visible=bool(drawn))
 
-    async def results(self, caller: Caller) -> list[Any]:
-        """What people think of each model, and how sure that is: by thumbs, and by comparisons."""
+    async def results(self, caller: Caller, unit: object = "model") -> list[Any]:
+        """What people think of each model, and how sure that is: by thumbs, and by comparisons. unit: of
+        these, `UNITS`."""
         given = await self._store.call(self._store.thumbs)
-        votes = await self._store.call(self._store.vote_counts)
+        by_settings = unit == "variant"
+        votes = await self._store.call(self._store.vote_counts, settings=by_settings)
+        votes, more = await asyncio.to_thread(by_variant, votes) if by_settings else (votes, ())
         liked = await asyncio.to_thread(thumbs, given)
         try:
             preferred, missing = await asyncio.to_thread(results, votes), ""
@@ -61,7 +65,8 @@ class ModelResults:
         ]
         notes = [
             caller.t(f"console.feedback.note.{note.key}", models=", ".join(map(plain, note.models)))
-            for note in preferred.notes
+            for note in (*preferred.notes, *more)
+            if not (by_settings and note.key == "same_model")
         ]
         told = "\n\n".join(filter(None, (missing, *notes)))
         return [
@@ -71,8 +76,9 @@ class ModelResults:
         ]
 
 
-def create_results(label: Labels) -> tuple[gr.Accordion, Any, list[Any]]:
-    """What opens the results, and what `ModelResults.plot` and `ModelResults.results` give values to."""
+def create_results(label: Labels) -> tuple[gr.Accordion, Any, gr.Radio, list[Any]]:
+    """What opens the results, what they are by, and what `ModelResults.plot` and `ModelResults.results` give
+    values to."""
     with gr.Accordion(
         label("console.feedback.results"), open=False, elem_id="wc-feedback-results"
     ) as expanded:
@@ -80,12 +86,17 @@ def create_results(label: Labels) -> tuple[gr.Accordion, Any, list[Any]]:
         drawn = gr.Markdown(
             visible=False, sanitize_html=False, latex_delimiters=[], elem_id="wc-feedback-plot"
         )
-        liked, preferred = (
-            gr.Dataframe(interactive=False, type="array", buttons=[], show_label=False) for _ in range(2)
+        liked = gr.Dataframe(interactive=False, type="array", buttons=[], show_label=False)
+        unit = gr.Radio(
+            [(label(f"console.feedback.unit.{name}"), name) for name in UNITS],
+            value=UNITS[0],
+            label=label("console.feedback.unit"),
+            elem_id="wc-feedback-unit",
         )
+        preferred = gr.Dataframe(interactive=False, type="array", buttons=[], show_label=False)
         notes = gr.Markdown(visible=False)
         gr.Markdown(label("console.feedback.results_are"))
-    return expanded, drawn, [liked, preferred, notes]
+    return expanded, drawn, unit, [liked, preferred, notes]
 
 
 def _share(share: float, spread: Interval | None) -> str:

@@ -38,7 +38,7 @@ def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
         undo = gr.Button(label("console.feedback.undo"), min_width=0, elem_id="wc-feedback-undo")
     last = gr.State(None)
     one = Card(label)
-    expanded, drawn, results = create_results(label)
+    expanded, drawn, unit, results = create_results(label)
     create_votes(services, label)
     create_queues(services, label)
 
@@ -70,4 +70,4 @@ def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
     undone = undo.click(handler("operator", judgements.undo_review), last, [last, undoing], **QUIET)
     undone.success(show, **shows)
     expanded.expand(handler("operator", by_model.plot), None, drawn, **QUIET)
-    expanded.expand(handler("operator", by_model.results), None, results, **QUIET)
+    gr.on([expanded.expand, unit.input], handler("operator", by_model.results), unit, results, **QUIET)

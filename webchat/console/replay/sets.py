@@ -69,7 +69,7 @@ class Sets:
         sets = await self._store.call(self._store.replay_sets, operator)
         links = await self._store.call(self._store.listed_links, limit=MOST_LINKS)
         templates = await self._store.call(self._store.list_templates, operator)
-        models = [info.name for info in self._services.models.infos() if not info.missing]
+        models = self._models()
         judged = await self._store.call(self._store.judgement_choices)
         counts = await self._store.call(self._store.judgement_counts)
         answered = sorted({*models, *(one.model for one in counts)} - {""})
@@ -82,7 +82,6 @@ class Sets:
             gr.Dropdown([every, *((caller.t(f"console.replay.{name}"), name) for name in RATINGS)]),
             gr.Dropdown([every, *((name, name) for name in answered)]),
             gr.Dropdown([every, *((reason_of(caller, name), name) for name in judged.reasons)]),
-            gr.Dropdown(models),
             gr.Dropdown(models),
             gr.Dropdown(
                 [
@@ -129,9 +128,14 @@ class Sets:
             table,
         ]
 
+    def _models(self) -> list[str]:
+        return [info.name for info in self._services.models.infos() if not info.missing]
+
     def _judge(self, caller: Caller, judge: ReplayJudge | None) -> list[Any]:
+        chosen = None if judge is None else judge.name
+        names = dict.fromkeys([*self._models(), *([] if chosen is None else [chosen])])
         return [
-            gr.Dropdown(value=None if judge is None else judge.name),
+            gr.Dropdown(list(names), value=chosen),
             gr.Textbox(default_prompt(caller.language) if judge is None else judge.prompt),
             gr.Button(visible=judge is not None),
         ]

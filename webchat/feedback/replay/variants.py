@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import replace
 
-from backends.types import Sampling
+from webchat.feedback.results import described, set_values
 from webchat.store.records import ConversationSettings
 from webchat.store.replay_records import ReplayVariant
 
@@ -19,21 +18,10 @@ def settings_for(variant: ReplayVariant, before: ConversationSettings) -> Conver
         model=variant.model,
         system_prompt=before.system_prompt if own else chosen.system_prompt,
         persona=before.persona if own else chosen.persona,
-        sampling=replace(before.sampling, **_set(chosen.sampling)),
+        sampling=replace(before.sampling, **set_values(chosen.sampling)),
     )
 
 
 def default_name(variant: ReplayVariant, model: str) -> str:
     """A name that tells variants of one model apart. model: its name."""
-    settings = variant.settings
-    template = (
-        settings.persona.name if settings.persona else "system prompt" if settings.system_prompt else ""
-    )
-    sampling = ", ".join(f"{name} {value}" for name, value in _set(settings.sampling).items())
-    return " · ".join(filter(None, (model, template, sampling)))
-
-
-def _set(sampling: Sampling) -> dict[str, Any]:
-    """The parameters that are set."""
-    values = {field.name: getattr(sampling, field.name) for field in fields(Sampling)}
-    return {name: value for name, value in values.items() if value not in (None, ())}
+    return " · ".join((model, *described(variant.settings)))

@@ -8,6 +8,7 @@ from webchat.feedback.results.agreement import Agreement, agreement, votes_agree
 from webchat.feedback.results.records import Interval, ModelResult, Note, PairResult, Results, ThumbsResult
 from webchat.feedback.results.results import results
 from webchat.feedback.results.thumbs import thumbs
+from webchat.feedback.results.variants import by_variant, described, set_values
 
 __all__ = [
     "Agreement",
@@ -18,7 +19,10 @@ __all__ = [
     "Results",
     "ThumbsResult",
     "agreement",
+    "by_variant",
+    "described",
     "results",
+    "set_values",
     "thumbs",
     "votes_agreement",
 ]

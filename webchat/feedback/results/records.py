@@ -7,7 +7,7 @@ from typing import Literal
 
 NoteKey = Literal[
     "no_votes", "one_voter", "few_people", "one_model", "same_model", "unbeaten", "winless", "disconnected",
-    "unsure",
+    "unsure", "many_variants",
 ]  # fmt: skip
 """Why something is not told.
 
@@ -15,7 +15,8 @@ no_votes: nobody has voted. one_voter, few_people: too few people for intervals.
 it with. same_model: models of which two settings were compared, whose votes count nowhere here. unbeaten,
 winless: models that never lost or won, not even a tie, so that no score fits them. disconnected: not all
 models were compared with each other, not even by way of others. unsure: so few votes that a draw of people
-often leaves models without any, so scores have no intervals.
+often leaves models without any, so scores have no intervals. many_variants: how many variants with fewer
+votes are left out.
 """
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Connection, and_, func, not_, or_, select
+from sqlalchemy import Connection, Text, and_, cast, func, not_, or_, select
 
+from webchat.store.database.codec import load_settings
 from webchat.store.database.tables import (
     ComparisonRow,
     ConversationRow,
@@ -20,9 +22,10 @@ from webchat.store.database.tables import (
 )
 from webchat.store.database.transactions import Database, heavy, reads
 from webchat.store.database.until import Until
-from webchat.store.judgement_records import Comparison, PairVotes, Preferred, VoteCount
+from webchat.store.judgement_records import Comparison, PairVotes, VoteCount
 from webchat.store.judgements.comparison_rows import COMPARISONS, load_comparison, with_judged
 from webchat.store.judgements.rows import is_live, may_replay, replayed_from, trains
+from webchat.store.records import ConversationSettings
 
 SLICE_ROWS = 50
 SLICE_CHARS = 2_000_000
@@ -84,16 +87,20 @@ class VoteVerbs(Database):
         return list(pairs.values())
 
     @heavy
-    def vote_counts(self, connection: Connection, _until: Until) -> list[VoteCount]:
-        """All votes that were not rejected, of any owners, as counts."""
+    def vote_counts(
+        self, connection: Connection, _until: Until, *, settings: bool = False
+    ) -> list[VoteCount]:
+        """All votes that were not rejected, of any owners, as counts. settings: told apart by those, too."""
         both_bad = and_(ComparisonRow.left_good.is_(False), ComparisonRow.right_good.is_(False))
-        alike = (
+        alike: tuple[Any, ...] = (
             ComparisonRow.owner_id,
             ComparisonRow.left_model,
             ComparisonRow.right_model,
             ComparisonRow.preferred,
             both_bad,
         )
+        if settings:
+            alike += (cast(ComparisonRow.left_settings, Text), cast(ComparisonRow.right_settings, Text))
         rows = connection.execute(
             select(*alike, func.count())
             .where(
@@ -103,8 +110,7 @@ class VoteVerbs(Database):
             .group_by(*alike)
         )
         return [
-            VoteCount(owner, left, right, cast("Preferred", preferred), bool(bad), votes)
-            for owner, left, right, preferred, bad, votes in rows
+            VoteCount(*row[:4], bool(row[4]), row[-1], *(_settings(one) for one in row[5:-1])) for row in rows
         ]
 
     @heavy
@@ -140,6 +146,10 @@ class VoteVerbs(Database):
             if chars > SLICE_CHARS:
                 return row.id, usable
         return rows[-1].id if len(rows) == SLICE_ROWS else None, usable
+
+
+def _settings(stored: str) -> ConversationSettings:
+    return load_settings(json.loads(stored))
 
 
 def _with(pair: PairVotes, left: str, preferred: str | None, votes: int) -> PairVotes:

@@ -81,9 +81,9 @@ class JudgingVerbs(ReplaySetVerbs):
         of_set = (ReplayRunRow.set_id == set_id, ReplayRunRow.judges.is_not(None))
         connection.execute(delete(ReplayRunRow).where(*of_set, ~_is_by(judge), ~used))
         runs = select(ReplayRunRow.id).where(ReplayRunRow.set_id == set_id, ReplayRunRow.judges.is_(None))
-        self.open_judging(connection, operator, set_id, [STORED, *connection.scalars(runs)])
+        self._open_judging(connection, operator, set_id, [STORED, *connection.scalars(runs)])
 
-    def open_judging(self, connection: Connection, operator: str, set_id: str, runs: Iterable[str]) -> None:
+    def _open_judging(self, connection: Connection, operator: str, set_id: str, runs: Iterable[str]) -> None:
         """Have the judge of a set, if it has one, judge these runs."""
         judge = _judge(connection, set_id)
         if judge is None:

@@ -183,7 +183,7 @@ def _given(
     connection: Connection, runs: Sequence[str], numbers: Sequence[int]
 ) -> dict[tuple[str, int], Row[Any]]:
     """What became of these items in these runs."""
-    rows = connection.execute(
+    rows: Any = connection.execute(
         select(*ReplayReplyRow.__table__.columns, ReplayRunRow.judges)
         .join(ReplayRunRow, ReplayRunRow.id == ReplayReplyRow.run_id)
         .where(ReplayReplyRow.run_id.in_(runs), ReplayReplyRow.number.in_(numbers))

@@ -85,7 +85,7 @@ class ReplayRunVerbs(JudgingVerbs):
                 raise ReplayNameTaken(name)
             connection.execute(update(ReplayRunRow).where(*same).values(state="open"))
             id = str(row.id)
-        self.open_judging(connection, operator, set_id, [id])
+        self._open_judging(connection, operator, set_id, [id])
         return id
 
     @reads
