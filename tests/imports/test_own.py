@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,12 @@ from tests.api.test_exports import _grown
 from tests.imports.into import Into, importer
 from tests.store.talk import called
 from webchat.imports import Found
+from webchat.imports.archives import Files
+from webchat.imports.notes import BadEntry
+from webchat.imports.readers import own
+from webchat.imports.trees import MOST_CHARS, put_right
 from webchat.store import Store
+from webchat.store.import_records import ImportedConversation, ImportedMessage
 
 __all__ = ["make_site"]
 
@@ -78,6 +84,36 @@ def test_exports_of_the_first_form_are_read_with_their_tool_calls(into: Into) ->
     (found,) = into.one().messages
     assert found.tool_calls == (ToolCall("t", "tide", '{"at": "sea"}'),)
     assert into.one().provenance[found.id].details == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    ("part", "more", "origin"),
+    [
+        ("tool_text", {}, {"details": {"tool_text": '{"index": 0, "id": 7, "name": "f", "arguments": ""}'}}),
+        ("tool_text", {}, {"details": {"tool_text": "[" * 100_000}}),
+        ("tool_calls", {"tool_calls": [{"id": "a", "name": "f", "arguments": {}}]}, {}),
+        ("tools", {}, {"options": {"tools": "all"}}),
+        ("tools", {}, {"options": {"tools": [None]}}),
+    ],
+)
+def test_calls_and_tools_that_nothing_could_read_later_are_not_imported(
+    part: str, more: dict[str, Any], origin: dict[str, Any]
+) -> None:
+    message = {"id": "m", "role": "assistant", "state": "complete", **more}
+    entry = {
+        "title_by": "user", "active_leaf_id": "m", "messages": [message], "provenance": {"m": origin},
+    }  # fmt: skip
+    with pytest.raises(BadEntry) as refused:
+        own.read(entry, Files())
+    assert refused.value.note.params == {"part": part}
+
+
+def test_long_arguments_are_cut_like_other_texts() -> None:
+    call = ToolCall("c", "f", "x" * (MOST_CHARS + 1))
+    said = ImportedMessage("m", None, "assistant", "", tool_calls=(call,))
+    found = put_right(ImportedConversation("x", "c", "", messages=(said,)), datetime(2026, 1, 1, tzinfo=UTC))
+    assert [len(one.arguments) for one in found.messages[0].tool_calls] == [MOST_CHARS]
+    assert [note.code for note in found.problems] == ["text_cut"]
 
 
 async def test_importing_into_the_same_account_adds_only_what_is_gone(

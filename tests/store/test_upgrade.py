@@ -56,6 +56,8 @@ def test_an_upgrade_keeps_every_row_and_the_app_finds_it(revision: str, url: str
             command.downgrade(config, revision)
             pieces = (
                 PIECES.format(id='"t"', name='"tide"', said="{"),
+                PIECES.format(id="null", name="null", said="\u2028"),
+                '{"index": []}\n{"index": 0, "arguments": 5}\n["index"]\n{\n',  # of an imported reply
                 PIECES.format(id="null", name="null", said="}"),
             )
             called = text("UPDATE turns SET tool_text = :pieces WHERE message_id = :reply")
@@ -71,7 +73,7 @@ def test_an_upgrade_keeps_every_row_and_the_app_finds_it(revision: str, url: str
         assert client.post("/sign-in/password", json=body).status_code == 204
         thread = client.get(f"/api/conversations/{kept.conversation.id}").json()
         assert [one["text"] for one in thread["messages"]][-1] == "In tall trees near water."
-        assert thread["messages"][-1]["tool_calls"] == [{"id": "t", "name": "tide", "arguments": "{}"}]
+        assert thread["messages"][-1]["tool_calls"] == [{"id": "t", "name": "tide", "arguments": "{\u2028}"}]
         found = client.get("/api/search", params={"q": "herons"}).json()
         assert [one["conversation_id"] for one in found["items"]] == [kept.conversation.id]
         cut = client.get(f"/api/messages/{running.reply.id}").json()

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+from backends.types import ToolCall
 from webchat.imports.notes import BadEntry
 from webchat.store.import_records import ImportedConversation, ImportedMessage, Note
 
@@ -130,10 +131,20 @@ def _not_after(at: datetime | None, now: datetime) -> datetime | None:
 
 
 def _cut(message: ImportedMessage, problems: list[Note]) -> ImportedMessage:
-    if len(message.text) <= MOST_CHARS and len(message.reasoning) <= MOST_CHARS:
-        return message
-    problems.append(Note("text_cut", {"count": MOST_CHARS}))
-    return replace(message, text=message.text[:MOST_CHARS], reasoning=message.reasoning[:MOST_CHARS])
+    def cut(text: str) -> str:
+        if len(text) > MOST_CHARS:
+            problems.append(Note("text_cut", {"count": MOST_CHARS}))
+        return text[:MOST_CHARS]
+
+    return replace(
+        message,
+        text=cut(message.text),
+        reasoning=cut(message.reasoning),
+        tool_calls=tuple(
+            ToolCall(cut(call.id), cut(call.name), cut(call.arguments)) for call in message.tool_calls
+        ),
+        tool_call_id=message.tool_call_id and cut(message.tool_call_id),
+    )
 
 
 def _small(details: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from backends.types import ToolCall
+from backends.types import Tool, ToolCall
 from webchat.imports.archives import Files, printable
 from webchat.imports.notes import BadEntry
 from webchat.imports.values import Object, mapping, moment, named, number, objects, sequence, text
@@ -26,6 +27,7 @@ _FAILURE = TypeAdapter(Failure)
 _PROVENANCE = TypeAdapter(Provenance)
 _USE = TypeAdapter(TemplateUse)
 _CALL = TypeAdapter(ToolCall)
+_TOOLS = TypeAdapter(list[Tool])
 _STATES: dict[str, TurnState] = {
     "complete": "complete",
     "stopped": "stopped",
@@ -101,9 +103,10 @@ def _calls(found: Object, pieces: str) -> tuple[ToolCall, ...]:
     if "tool_calls" in found:
         return tuple(_checked(_CALL, one, "tool_calls") for one in sequence(found["tool_calls"]))
     try:
-        return fold_calls(named(found.get("id")), [JournalEntry("", 1, "tool", pieces)], ended=True)[0]
-    except (ValueError, KeyError, TypeError):
+        calls, _ = fold_calls(named(found.get("id")), [JournalEntry("", 1, "tool", pieces)], ended=True)
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise BadEntry("unreadable", part="tool_text") from None
+    return tuple(_checked(_CALL, asdict(call), "tool_text") for call in calls)
 
 
 def _turn(found: Object, origin: Any) -> ImportedTurn | None:
@@ -112,13 +115,16 @@ def _turn(found: Object, origin: Any) -> ImportedTurn | None:
     if origin is None and state == "complete" and found.get("finish_reason") is None:
         return None
     failure = found.get("failure")
+    provenance = Provenance() if origin is None else _checked(_PROVENANCE, origin, "provenance")
+    if provenance.options is not None and "tools" in provenance.options:
+        _checked(_TOOLS, provenance.options["tools"], "tools")
     return ImportedTurn(
         state=_STATES.get(state, "interrupted"),
         finished_at=moment(found.get("finished_at")),
         finish_reason=text(found.get("finish_reason"))[:32] or None,
         failure=None if failure is None else _checked(_FAILURE, _without(failure, "audience"), "failure"),
         reasoning_seconds=number(found.get("reasoning_seconds")),
-        provenance=Provenance() if origin is None else _checked(_PROVENANCE, origin, "provenance"),
+        provenance=provenance,
     )
 
 

@@ -32,6 +32,7 @@ from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.import_records import OURS, ImportedConversation, ImportedMessage, ImportResult, Origin
 from webchat.store.imports.rows import MessageRows, rows_of
+from webchat.store.records import calls_chars
 from webchat.store.verbs.tree import MOST_VERSIONS, newest_leaf, own_conversation
 
 SLICE_MESSAGES = 50
@@ -306,7 +307,7 @@ def _plan(imported: ImportedConversation, known: _Known | None) -> _Plan:
 def _slices(messages: Sequence[ImportedMessage]) -> Iterator[Sequence[ImportedMessage]]:
     start = chars = 0
     for at, message in enumerate(messages):
-        size = len(message.text) + len(message.reasoning)
+        size = len(message.text) + len(message.reasoning) + calls_chars(message.tool_calls)
         if at > start and (at - start == SLICE_MESSAGES or chars + size > SLICE_CHARS):
             yield messages[start:at]
             start, chars = at, 0

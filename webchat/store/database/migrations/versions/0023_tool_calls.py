@@ -43,17 +43,26 @@ def upgrade() -> None:
 def _calls(message_id: str, text: str) -> list[dict[str, str]]:
     """The pieces as calls, in the order in which they begin."""
     calls: dict[int, dict[str, str]] = {}
-    for line in text.splitlines():
-        try:
-            piece: dict[str, Any] = json.loads(line)
-            index = piece["index"]
-        except (ValueError, TypeError, KeyError):
-            continue
+    # Only these ends: the pieces have others, such as U+2028, in their texts.
+    for piece in filter(None, map(_piece, text.split("\n"))):
+        index = piece["index"]
         id = f"call_{message_id.replace('-', '')[-12:]}_{index}"
         call = calls.setdefault(index, {"id": piece.get("id") or id, "name": "", "arguments": ""})
         call["name"] += piece.get("name") or ""
         call["arguments"] += piece.get("arguments") or ""
     return list(calls.values())
+
+
+def _piece(line: str) -> dict[str, Any] | None:
+    """`None` for anything else: those of imported replies were stored as the file had them."""
+    try:
+        piece = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(piece, dict) or not isinstance(piece.get("index"), int):
+        return None
+    texts = (piece.get(name) for name in ("id", "name", "arguments"))
+    return piece if all(text is None or isinstance(text, str) for text in texts) else None
 
 
 def downgrade() -> None:
