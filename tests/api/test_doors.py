@@ -477,7 +477,7 @@ consent add_handover take_handover trim_handovers
 end_share add_views
 discard_calls erase_call
 probe
-take_lease renew_lease release_lease end_lapsed_leases interrupt ask_to_end unfenced
+take_lease renew_lease release_lease end_lease end_lapsed_leases interrupt ask_to_end unfenced
 activate call close go_on_with create_link create_owner delete_conversation delete_messages delete_template
 delete_conversations remove_person
 discard_all discard_conversation discard_messages in_turn interrupt_orphans local_owner
