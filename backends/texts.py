@@ -28,6 +28,9 @@ _LIMITS = (
 _DIGITS = 6
 """Shorter numbers identify nobody."""
 
+MOST_LEVELS = 100
+"""Of arguments that are looked into; those of deeper ones are looked at as one text."""
+
 _CONTENT = "messages[].content"
 _KEPT_ESCAPES = ('\\"', "\\\\")
 
@@ -136,9 +139,9 @@ def _call(call: ToolCall, change: _Change) -> ToolCall:
     place = "messages[].tool_calls[]"
     id = change(Text(f"{place}.id", call.id))
     change(Text(f"{place}.function.name", call.name, fixed=True))
-    opened = _opened(call.arguments)
-    arguments = change(Text(f"{place}.function.arguments", opened))
-    return replace(call, id=id, arguments=call.arguments if arguments == opened else _closed(arguments))
+    said = opened(call.arguments)
+    arguments = change(Text(f"{place}.function.arguments", said))
+    return replace(call, id=id, arguments=call.arguments if arguments == said else closed(arguments))
 
 
 def _schema(value: Any, place: str, change: _Change, fixed: bool = False) -> Any:
@@ -161,7 +164,19 @@ def _schema(value: Any, place: str, change: _Change, fixed: bool = False) -> Any
     return value if changed_number == written else changed_number
 
 
-def _opened(arguments: str) -> str:
+def is_deep(value: Any) -> bool:
+    """Whether a JSON value has more levels than `MOST_LEVELS`."""
+    inside = [value]
+    for _ in range(MOST_LEVELS):
+        inside = [
+            inner
+            for one in inside
+            for inner in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+        ]
+    return bool(inside)
+
+
+def opened(arguments: str) -> str:
     """JSON with what its escapes stand for, except quotes and backslashes."""
     return _ESCAPES.sub(_unescaped, arguments) if "\\" in arguments else arguments
 
@@ -178,8 +193,8 @@ def _unescaped(match: re.Match[str]) -> str:
     return said.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def _closed(opened: str) -> str:
-    """Changed text of `_opened` as JSON again, where it still is JSON."""
+def closed(opened: str) -> str:
+    """A changed text of `opened` as JSON again, where it still is JSON."""
     try:
         return json.dumps(json.loads(opened, strict=False), ensure_ascii=False)
     except (ValueError, RecursionError):

@@ -14,16 +14,18 @@ import pytest
 from sqlalchemy import insert, update
 
 from backends.echo import EchoBackend
-from backends.types import Media
+from backends.types import Media, ToolCall
 from tests.api.conftest import MakeSite, Site
 from tests.asgi import Ask, whole
 from tests.store.talk import called
 from webchat.auth.delays import FREE_FAILURES
+from webchat.privacy import Finder
 from webchat.recent import Recent
 from webchat.sharing.share_errors import ShareDelayed, ShareLocked
-from webchat.sharing.shares import MOST_WRONG_THEN, WRONG_SECONDS, Shares
+from webchat.sharing.shares import MOST_WRONG_THEN, WRONG_SECONDS, Shares, _masked
 from webchat.slots import Crowded
 from webchat.store.database.tables import MediaRow, ShareRow
+from webchat.store.share_records import NewShare, SharedMessage
 
 PICTURE = Media("a" * 16, "image/png", b"\x89PNG" + bytes(100))
 SCRIPTLESS = {"accept": "text/html"}
@@ -345,6 +347,23 @@ async def test_tool_calls_are_shared_masked_and_continued(make_site: MakeSite) -
         copied = (await owner.post(f"/api/shares/{made['id']}/copy", json={})).json()
         _, calling, result, _ = (await owner.get(f"/api/conversations/{copied['id']}")).json()["messages"]
         assert (calling["tool_calls"][0]["name"], result["tool_call_id"]) == ("tide", "a")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (r'{"q": "call\n+49 30 901820"}', '{"q": "call\\n[PHONE_1]"}'),
+        (r'{"q": "ada@example\u002eorg"}', '{"q": "[EMAIL_1]"}'),
+        ('{"q":"[1]"}', '{"q":"[1]"}'),
+        ("ada@example.org, not JSON", "[EMAIL_1], not JSON"),
+    ],
+)
+def test_escapes_hide_nothing_from_the_mask_of_a_share(said: str, shown: str) -> None:
+    message = SharedMessage(
+        "assistant", "", "complete", datetime(2026, 1, 1, tzinfo=UTC), tool_calls=(ToolCall("a", "f", said),)
+    )
+    new = NewShare("s", "c", "T", messages=(message,))
+    assert [call.arguments for one in _masked(new, Finder()).messages for call in one.tool_calls] == [shown]
 
 
 async def test_masked_shares_show_no_pictures(make_site: MakeSite) -> None:

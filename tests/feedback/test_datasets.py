@@ -293,6 +293,26 @@ def test_personal_data_is_masked_on_request(tmp_path: Path) -> None:
     assert "in 1 judgements" in (tmp_path / "export/README.md").read_text()
 
 
+def test_personal_data_is_masked_wherever_a_call_or_a_tool_has_it(tmp_path: Path) -> None:
+    from webchat.privacy import Finder, mask_texts
+
+    finder = Finder()
+    call = ToolCall("a", "f", '{"to": 13812345678, "ada@example.com": {"n": 2}, "of": ["ada@example.com"]}')
+    tool = {"name": "f", "description": "Ask ada@example.com.", "parameters": {"type": "object"}}
+    one = judged("Do it", "", calls=(call,), options={"tools": [tool]})
+    written(tmp_path, [judgement(one)], replace(SALT, mask=lambda texts: mask_texts(texts, finder)))
+    (row,) = lines(tmp_path, "sft_tools")
+    (called,) = row["completion"][0]["tool_calls"]
+    assert called["function"]["arguments"] == {"to": "[PHONE_1]", "[EMAIL_1]": {"n": 2}, "of": ["[EMAIL_1]"]}
+    assert json.loads(row["tools"])[0]["function"] == {**tool, "description": "Ask [EMAIL_1]."}
+
+
+def test_a_call_nested_too_deeply_is_left_out(tmp_path: Path) -> None:
+    deep = ToolCall("a", "f", '{"a":' * 900 + "1" + "}" * 900)
+    found = written(tmp_path, [judgement(judged("Do it", "", calls=(deep,)))])
+    assert found.left_out["bad_call"] == 1
+
+
 def test_conversations_with_tools_have_files_of_their_own(tmp_path: Path) -> None:
     path = asked_tools("Weather?", '{"sun": true}')
     forecast = ToolCall("b", "forecast", '{"of": "ada@example.com"}')

@@ -21,7 +21,7 @@ from webchat.store.judgement_records import JudgementChange
 from webchat.store.records import ConversationSettings, Inspection, NewTurn, Provenance
 from webchat.store.share_records import NewShare, SharedMessage
 from webchat.store.upkeep import rewriting
-from webchat.store.upkeep.stored_kinds import KINDS
+from webchat.store.upkeep.stored_kinds import KINDS, strings_in, with_string
 
 RULES = """
 [[moderators]]
@@ -47,6 +47,14 @@ phrases = ["boat"]
 def look(store: Store, *, apply: bool = True, rules: str = RULES, begin: At = At(), **wanted: Any) -> Looked:  # noqa: B008
     texts = StoredTexts(store, Moderation(read_rules(rules)), apply=apply)
     return asyncio.run(texts.look(StoredWanted(**wanted), begin))
+
+
+def test_arguments_are_looked_at_and_changed_however_deep_they_are_nested() -> None:
+    deep = '{"a":' * 900 + '"b\\u0061d"' + "}" * 900
+    calls, below = [{"id": "a", "name": "f", "arguments": deep}], ("name", "arguments")
+    name, text = strings_in(calls, below)
+    assert (name, "bad" in text) == ("f", True)
+    assert with_string(calls, below, text, "gone") == [{**calls[0], "arguments": "gone"}]
 
 
 def test_the_arguments_of_tool_calls_are_looked_at_without_their_escapes(store: Store, talk: Talk) -> None:

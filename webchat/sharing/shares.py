@@ -18,6 +18,8 @@ from typing import Literal, Protocol
 
 from itsdangerous import BadSignature, TimestampSigner
 
+from backends.texts import closed, opened
+from backends.types import ToolCall
 from webchat.auth.delays import Delays
 from webchat.auth.passwords.checking import PasswordChecks
 from webchat.privacy import Finder, mask_texts
@@ -297,7 +299,8 @@ def _masked(new: NewShare, finder: Finder) -> NewShare:
     texts = [new.title]
     for message in new.messages:
         texts += (_MEDIA_ID.sub("", message.text), message.reasoning, message.model or "")
-        texts += (call.arguments for call in message.tool_calls)
+        for call in message.tool_calls:
+            texts += (call.name, opened(call.arguments))
     masked = iter(mask_texts(texts, finder))
     title = next(masked)
     messages = tuple(_with_texts(message, masked) for message in new.messages)
@@ -307,10 +310,15 @@ def _masked(new: NewShare, finder: Finder) -> NewShare:
 def _with_texts(message: SharedMessage, texts: Iterator[str]) -> SharedMessage:
     """The message with the next texts in the place of its own."""
     text, reasoning, model = next(texts), next(texts), next(texts)
-    calls = tuple(replace(call, arguments=next(texts)) for call in message.tool_calls)
+    calls = tuple(_call(call, next(texts), next(texts)) for call in message.tool_calls)
     return replace(
         message, text=text, reasoning=reasoning, model=model if message.model else None, tool_calls=calls
     )
+
+
+def _call(call: ToolCall, name: str, arguments: str) -> ToolCall:
+    same = arguments == opened(call.arguments)
+    return replace(call, name=name, arguments=call.arguments if same else closed(arguments))
 
 
 def _lock(share: Share) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from backends.texts import is_deep
 from backends.types import ToolCall
 from webchat.feedback.datasets.options import Mask
 from webchat.store.judgement_records import Comparison, Judged, JudgedMessage, Judgement
@@ -117,10 +118,12 @@ def _calls_fit(judged: Judged) -> bool:
 
 
 def _arguments(call: ToolCall) -> Any:
+    """`None` for what is not JSON, and for JSON that is nested too deeply."""
     try:
-        return json.loads(call.arguments or "{}")
+        value = json.loads(call.arguments or "{}")
     except (ValueError, RecursionError):
         return None
+    return None if is_deep(value) else value
 
 
 def _is_vote(one: Judgement | Comparison) -> bool:
@@ -144,11 +147,13 @@ def cleaned(one: Judgement | Comparison, *, reasoning: bool, mask: Mask | None) 
     texts += [better, one.comment, *(str(answer.value) for answer in answers)]
     every = [message.tool_calls for message in path] + [side.calls for side in judged]
     arguments = [_arguments(call) for calls in every for call in calls]
+    defined = [_defined(tool) for tool in judged[0].options.get("tools", ())]
     known = len(texts)
-    texts += _strings(arguments)
+    texts += _strings([arguments, defined])
     if mask is not None:
         texts = list(mask(texts))
-    filled = iter(_with_strings(arguments, iter(texts[known:])))
+    arguments, defined = _with_strings([arguments, defined], iter(texts[known:]))
+    filled = iter(arguments)
     roles = [message.role for message in path] + ["assistant"] * len(judged)
     turns = [
         _turn(role, text, [(call, next(filled)) for call in calls])
@@ -166,7 +171,7 @@ def cleaned(one: Judgement | Comparison, *, reasoning: bool, mask: Mask | None) 
     ]
     said = {answer.question.text: value for answer, value in zip(answers, values, strict=True)}
     told = json.dumps(said, ensure_ascii=False) if said else ""
-    tools = json.dumps([_defined(tool) for tool in judged[0].options.get("tools", ())], ensure_ascii=False)
+    tools = json.dumps(defined, ensure_ascii=False)
     return Texts(prompt, tuple(turns[len(path) :]), texts[end], texts[end + 1], told, tools)
 
 
@@ -186,20 +191,31 @@ def _defined(tool: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """The texts in a JSON value, in order."""
-    if isinstance(value, str):
-        yield value
-    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _strings(one)
+    """The texts in a JSON value, in order, and its keys and numbers: they are as private."""
+    if isinstance(value, dict):
+        for name, one in value.items():
+            yield name
+            yield from _strings(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _strings(one)
+    elif isinstance(value, str) or _is_number(value):
+        yield str(value)
 
 
 def _with_strings(value: Any, texts: Iterator[str]) -> Any:
-    """The value with others in the place of its texts."""
-    if isinstance(value, str):
-        return next(texts)
+    """The value with others in the place of its texts. A number that gets another becomes a text."""
     if isinstance(value, dict):
-        return {name: _with_strings(one, texts) for name, one in value.items()}
-    return [_with_strings(one, texts) for one in value] if isinstance(value, list) else value
+        return {next(texts): _with_strings(one, texts) for one in value.values()}
+    if isinstance(value, list):
+        return [_with_strings(one, texts) for one in value]
+    if _is_number(value):
+        return value if (text := next(texts)) == str(value) else text
+    return next(texts) if isinstance(value, str) else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def sides(one: Judgement | Comparison) -> tuple[Judged, ...]:

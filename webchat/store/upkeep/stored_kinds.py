@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from backends.texts import closed, is_deep, opened
 from webchat.store.database.tables import (
     AnswerRow,
     ComparisonRow,
@@ -176,9 +177,13 @@ def strings_in(value: Any, below: tuple[str, ...]) -> Iterator[str]:
     elif isinstance(value, dict):
         for key, one in value.items():
             inside = () if key in below else below
-            if key == _ARGUMENTS and not inside and (arguments := _parsed(one)) is not None:
-                yield from _names_in(arguments)
-                yield from strings_in(arguments, ())
+            if key == _ARGUMENTS and not inside and isinstance(one, str):
+                arguments = _parsed(one)
+                if arguments is None:
+                    yield opened(one)
+                else:
+                    yield from _names_in(arguments)
+                    yield from strings_in(arguments, ())
             else:
                 yield from strings_in(one, inside)
     elif isinstance(value, list):
@@ -203,12 +208,12 @@ def with_string(value: Any, below: tuple[str, ...], was: str, becomes: str) -> A
 
 
 def _parsed(arguments: Any) -> Any:
-    """The object in a text of JSON; `None` for anything else."""
+    """The object in a text of JSON; `None` for anything else, and for one that is nested too deeply."""
     try:
         value = json.loads(arguments) if isinstance(arguments, str) else None
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and not is_deep(value) else None
 
 
 def _names_in(value: Any) -> Iterator[str]:
@@ -223,6 +228,8 @@ def _with_argument(arguments: Any, was: str, becomes: str) -> Any:
     """Arguments with one of their texts replaced, which stay as they were written if it is not there."""
     value = _parsed(arguments)
     if value is None:
+        if isinstance(arguments, str):
+            return closed(becomes) if opened(arguments) == was else arguments
         return with_string(arguments, (), was, becomes)
     if was not in (*_names_in(value), *strings_in(value, ())):
         return arguments
