@@ -4,6 +4,7 @@ its server is gone."""
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -23,6 +24,7 @@ from tests.turns.conftest import Bench, MakeBench, until
 from tests.turns.held import Held, Stepped
 from webchat.store import LeaseLost, Store
 from webchat.store.database import codec
+from webchat.store.database import postgres as postgres_dialect
 from webchat.store.errors import LinkMessagesUsed
 from webchat.store.link_records import LinkTerms
 from webchat.store.records import BegunTurn, JournalEntry
@@ -186,15 +188,34 @@ async def test_a_server_that_starts_again_ends_what_its_killed_process_left_at_o
     assert ours._file is not None
     ours._beating.cancel()
     ours._file._lock.release()
-    # nor from a copy of its folder on another machine.
+    # nor from a copy of its folder, on another machine or on this one.
     with monkeypatch.context() as patch:
-        patch.setattr("socket.gethostname", lambda: "elsewhere")
+        patch.setattr(left, "_machine", lambda: "elsewhere")
         assert left.LeaseFile(file).open() is None
+    copy = shutil.copytree(tmp_path, tmp_path.with_name("copy"))
+    assert left.LeaseFile(copy / "lease").open() is None
     again = await servers.start(lease_file=file)
     assert (await words(again, begun))[1].message.state == "interrupted"
     with pytest.raises(LeaseLost):
         dead.store.write_batch([JournalEntry(begun.reply.id, 2, "text", "late")])
     assert left.LeaseFile(tmp_path / "no folder" / "lease").open() is None
+
+
+async def test_a_server_starts_beside_a_statement_that_its_killed_process_left(
+    servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the lease until PostgreSQL has ended it."""
+    monkeypatch.setattr(postgres_dialect, "WAIT_MS", 100)
+    dead = await servers.start(lease_file=(file := tmp_path / "lease"))
+    ours = dead.turns.replica
+    assert ours._beating is not None
+    assert ours._file is not None
+    ours._beating.cancel()
+    ours._file._lock.release()
+    with dead.store.transaction(write=True):
+        again = await servers.start(lease_file=file)
+        assert len(again.store.replicas()) == 2
+    assert (await again.say("words=1")).state == "complete"
 
 
 async def test_a_model_that_dies_in_mid_reply_is_told_at_every_server(servers: Servers) -> None:

@@ -12,6 +12,8 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
 
 class LeaseFile:
     """path: of the file; its lock is beside it. In a folder that cannot be written, nothing is remembered."""
@@ -24,22 +26,22 @@ class LeaseFile:
 
     def open(self) -> str | None:
         """Lock the file for this process. Returns the id of the lease that was left, `None` if there is none,
-        another process holds the lock, or the folder was on another machine."""
+        another process holds the lock, or this is a copy of the folder."""
         from filelock import Timeout
 
         try:
             self._lock.acquire()
-            host, _, lease = self._path.read_text(encoding="utf-8").strip().partition(" ")
+            place, _, lease = self._path.read_text(encoding="utf-8").strip().partition(" ")
+            # A copy, here or on another machine, has the lease of one that may live.
+            return lease or None if place == self._place() else None
         except (Timeout, OSError, NotImplementedError, UnicodeDecodeError):  # some disks have no locks
             return None
-        # A copy of the folder elsewhere has the lease of one that may live.
-        return lease or None if host == socket.gethostname() else None
 
     def write(self, lease: str) -> None:
         """Remember a lease that was taken."""
         if self._lock.is_locked:
             with suppress(OSError):
-                self._path.write_text(f"{socket.gethostname()} {lease}\n", encoding="utf-8")
+                self._path.write_text(f"{self._place()} {lease}\n", encoding="utf-8")
 
     def close(self, *, forget: bool) -> None:
         """Free the lock. forget: the lease was given back."""
@@ -49,3 +51,16 @@ class LeaseFile:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
         self._lock.release()
+
+    def _place(self) -> str:
+        """The running machine and the file of the lock: a copy of the folder has another file."""
+        lock = Path(self._lock.lock_file).stat()
+        return f"{_machine()}:{lock.st_dev}:{lock.st_ino}"
+
+
+def _machine() -> str:
+    """Which machine this is, since its start; containers on it are the same."""
+    try:
+        return _BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        return socket.gethostname()

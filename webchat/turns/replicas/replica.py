@@ -72,7 +72,10 @@ class Replica:
             await self._take()
             await self._renew()
             if left is not None:
-                await store.call(store.end_lease, left)
+                try:
+                    await store.call(store.end_lease, left)
+                except StoreUnavailable as error:  # PostgreSQL still runs a statement of that process
+                    log.warning("the lease of the last process here runs out by itself: %s", error)
             await store.call(store.end_lapsed_leases)
             self._beating = asyncio.create_task(self._beat(), name="lease")
         else:
