@@ -7,13 +7,14 @@ from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
 _CPU = Path("/proc/cpuinfo")
+_MEMORY = Path("/proc/meminfo")
 
 
 def available_memory(*, at_most: bool = False) -> int | None:
     """Bytes a program can still allocate without swapping; `None` if the system does not report it. at_most:
-    count files that are in use, too, such as a model that is mapped: the system drops them before it kills a
-    program."""
-    amounts = _of_the_machine(), _of_the_container(_CGROUP, at_most=at_most)
+    count files that are in use, too, such as a model that is mapped, and free swap: the system uses those
+    before it kills a program."""
+    amounts = _of_the_machine(at_most=at_most), _of_the_container(_CGROUP, at_most=at_most)
     told = [amount for amount in amounts if amount is not None]
     return min(told, default=None)
 
@@ -41,17 +42,25 @@ def cpu_flags() -> frozenset[str]:
     return frozenset(next((line.split() for line in lines if line.startswith("flags")), ()))
 
 
-def _of_the_machine() -> int | None:
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
+def _of_the_machine(*, at_most: bool = False) -> int | None:
+    told = _meminfo()
+    if (available := told.get("MemAvailable")) is not None:
+        return available + (told.get("SwapFree", 0) if at_most else 0)
+    if at_most:
+        return None  # the next does not count what the system would drop
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return None
+
+
+def _meminfo() -> dict[str, int]:
+    """Bytes by name; empty if the system does not report them."""
+    try:
+        lines = [line.split() for line in _MEMORY.read_text().splitlines()]
+        return {line[0].rstrip(":"): int(line[1]) * 1024 for line in lines if line[2:] == ["kB"]}
+    except (OSError, ValueError):
+        return {}
 
 
 def _of_the_container(cgroup: Path, *, at_most: bool = False) -> int | None:
@@ -71,8 +80,18 @@ def _of_the_container(cgroup: Path, *, at_most: bool = False) -> int | None:
             cached = sum(int(stat[stat.index(name) + 1]) for name in cached_names[: 1 + at_most])
         except (OSError, ValueError):
             continue
-        return max(0, limit - used + cached)
+        return max(0, limit - used + cached) + (_swap_of_the_container(cgroup) if at_most else 0)
     return None
+
+
+def _swap_of_the_container(cgroup: Path) -> int:
+    """Bytes of swap it may still use. Source: cgroup v2."""
+    try:
+        limit, used = ((cgroup / f"memory.swap.{name}").read_text().strip() for name in ("max", "current"))
+        free = _meminfo().get("SwapFree", 0)
+        return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
+    except (OSError, ValueError):
+        return 0
 
 
 def _share_of_cores(cgroup: Path) -> float | None:

@@ -57,6 +57,33 @@ def test_memory_ends_at_the_limit_of_the_container(cgroup: Path) -> None:
     assert told > GB // 2 + 1000
 
 
+@pytest.mark.parametrize(
+    ("swap", "left"),
+    [({}, 0), ({"max": "max", "current": "0"}, 293 * 1024), ({"max": "200000", "current": "80000"}, 120_000)],
+)
+def test_what_the_system_can_swap_is_not_full(
+    swap: dict[str, str], left: int, cgroup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = {
+        "memory.max": "9000000",
+        "memory.current": "9000000",
+        "memory.stat": "inactive_file 0 active_file 0",
+    }
+    write(cgroup, {"meminfo": "MemTotal: 9000 kB\nMemAvailable: 1 kB\nSwapFree: 293 kB\nHugePages_Free: 0\n"})
+    monkeypatch.setattr(_machine, "_MEMORY", cgroup / "meminfo")
+    assert (available_memory(), available_memory(at_most=True)) == (1024, 294 * 1024)
+    write(cgroup, full | {f"memory.swap.{name}": value for name, value in swap.items()})
+    assert available_memory() == 0
+    assert available_memory(at_most=True) == left
+
+
+def test_free_pages_alone_are_not_all_that_is_left(cgroup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Caches fill most of them."""
+    monkeypatch.setattr(_machine, "_MEMORY", cgroup / "nothing")
+    assert available_memory() is not None
+    assert available_memory(at_most=True) is None
+
+
 def test_an_older_kernel_tells_the_limit_elsewhere(cgroup: Path) -> None:
     write(
         cgroup,
