@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from webchat.store.database.codec import clean, new_id, now
 from webchat.store.database.tables import DeliveryRow, WebhookRow
-from webchat.store.database.transactions import Database, reads, writes
+from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.errors import NotFound, TooManyWebhooks
 from webchat.store.webhook_records import MOST_DELIVERIES, Delivery, ListedWebhook, Webhook, WebhookEvent
 
@@ -29,6 +30,9 @@ KEPT = timedelta(days=30)
 
 SLICE_ROWS = 500
 """Changed in one transaction: a receiver that was away for days leaves many."""
+
+MOST_TRIMMED = 20_000
+"""Old deliveries looked up at once."""
 
 MOST_PROBLEM = 300
 
@@ -160,22 +164,32 @@ class WebhookVerbs(Database):
         )
         return connection.execute(some.values(due_at=now(), tries=0)).rowcount
 
-    @writes
-    def trim_deliveries(self, connection: Connection) -> int:
+    @long
+    def trim_deliveries(self) -> int:
         """Delete those that are old, dead ones earlier, and the oldest of a webhook with more than
-        `MOST_DELIVERIES`; at most `SLICE_ROWS`. Returns how many."""
+        `MOST_DELIVERIES`, in slices; at most `MOST_TRIMMED`. Returns how many."""
+        ids = self._old_deliveries()
+        slices = (ids[at : at + SLICE_ROWS] for at in range(0, len(ids), SLICE_ROWS))
+        return sum(self.slices(partial(self._delete_deliveries, some) for some in slices))
+
+    @reads
+    def _old_deliveries(self, connection: Connection) -> Sequence[str]:
         moment = now()
         dead = (DeliveryRow.created_at <= moment - KEPT_DEAD) & DeliveryRow.due_at.is_(None)
         old = select(DeliveryRow.id).where(dead | (DeliveryRow.created_at <= moment - KEPT))
-        if gone := _delete(connection, old.limit(SLICE_ROWS)):
-            return gone
+        if ids := connection.scalars(old.limit(MOST_TRIMMED)).all():
+            return ids
         counted = select(DeliveryRow.webhook_id, func.count().label("some")).group_by(DeliveryRow.webhook_id)
-        for webhook_id, count in connection.execute(counted.having(func.count() > MOST_DELIVERIES)):
-            oldest = (
-                select(DeliveryRow.id).where(DeliveryRow.webhook_id == webhook_id).order_by(DeliveryRow.id)
-            )
-            gone += _delete(connection, oldest.limit(min(SLICE_ROWS, count - MOST_DELIVERIES)))
-        return gone
+        full = connection.execute(counted.having(func.count() > MOST_DELIVERIES)).first()
+        if full is None:
+            return []
+        of_it = select(DeliveryRow.id).where(DeliveryRow.webhook_id == full.webhook_id)
+        most = min(MOST_TRIMMED, full.some - MOST_DELIVERIES)
+        return connection.scalars(of_it.order_by(DeliveryRow.id).limit(most)).all()
+
+    @writes
+    def _delete_deliveries(self, connection: Connection, ids: Sequence[str]) -> int:
+        return connection.execute(delete(DeliveryRow).where(DeliveryRow.id.in_(ids))).rowcount
 
 
 _WEBHOOKS: Select[Any] = select(*WebhookRow.__table__.columns)
@@ -187,10 +201,6 @@ _DELIVERIES: Any = select(
     DeliveryRow.created_at,
     DeliveryRow.tries,
 )
-
-
-def _delete(connection: Connection, ids: Select[str]) -> int:
-    return connection.execute(delete(DeliveryRow).where(DeliveryRow.id.in_(ids.scalar_subquery()))).rowcount
 
 
 def _found(row: Row[Any] | None) -> Row[Any]:
