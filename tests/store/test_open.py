@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sqlite3
 import subprocess
 import sys
@@ -189,8 +190,19 @@ def test_a_copy_is_put_aside_before_an_update_and_only_the_newest_stay(tmp_path:
         Talk(store, store.local_owner().id).say("precious", "words")
         with store.transaction(write=True) as connection:
             engine = connection.engine
+        folder.mkdir()
+        killed = "chat-0023-20260101T000000000000.unfinished"
+        for left in (killed, f"{killed}-journal"):
+            (folder / left).touch()
+        # Another database may be in the same folder, and be copied just now.
+        others = [
+            folder / f"chat-team-0023-20260101T000000000000.{ending}" for ending in ("db", "unfinished")
+        ]
+        for other in others:
+            other.touch()
+            os.utime(other, (0, 0))
         copies = [back_up(path, folder, engine) for _ in range(BACKUPS_KEPT + 2)]
-    assert sorted(folder.iterdir()) == sorted(copy for copy in copies[-BACKUPS_KEPT:] if copy)
+    assert sorted(folder.iterdir()) == sorted([*others, *(copy for copy in copies[-BACKUPS_KEPT:] if copy)])
     newest = copies[-1]
     assert newest
     with closing(sqlite3.connect(newest)) as copy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -105,7 +106,7 @@ def back_up(path: Path, folder: Path, engine: Engine) -> Path | None:
     unfinished = copy.with_suffix(".unfinished")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in folder.glob(f"{path.stem}-*.unfinished"):  # by a process that was killed
+        for left in _copies(folder, path, r"\.unfinished(-journal)?"):  # by a process that was killed
             left.unlink()
         make_private(unfinished)
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(unfinished)) as target:
@@ -119,11 +120,15 @@ def back_up(path: Path, folder: Path, engine: Engine) -> Path | None:
             f"The database cannot be backed up to {folder} before its update.",
             cure="Nothing was changed. Free some space there and check that the folder is writable.",
         ) from error
-    for old in sorted(folder.glob(f"{path.stem}-*.db"), key=lambda file: file.stat().st_mtime)[
-        :-BACKUPS_KEPT
-    ]:
+    for old in sorted(_copies(folder, path, r"\.db"), key=lambda file: file.stat().st_mtime)[:-BACKUPS_KEPT]:
         old.unlink(missing_ok=True)
     return copy
+
+
+def _copies(folder: Path, path: Path, ending: str) -> list[Path]:
+    """Of this database: the name of another one may begin with its name. ending: a pattern."""
+    name = re.compile(rf"{re.escape(path.stem)}-[^-]+-\d{{8}}T\d+{ending}")
+    return [copy for copy in folder.iterdir() if name.fullmatch(copy.name)]
 
 
 def revision_of(connection: Connection) -> str | None:
