@@ -348,6 +348,25 @@ def test_what_a_killed_backup_left_goes_with_the_next_and_what_is_in_use_stays(t
     assert [path.name for path in kept.iterdir()] == ["second"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere every disk has locks")
+def test_where_a_disk_has_no_locks_what_nobody_writes_goes_after_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with unfinished(tmp_path) as used:
+        left = Path(shutil.copytree(used, tmp_path / ".webchat-backup-left"))
+        remove_leftovers(tmp_path)
+        assert left.exists(), "it may be in use"
+        for path in (*left.iterdir(), left):
+            os.utime(path, (0, 0))
+        remove_leftovers(tmp_path)
+        assert not left.exists()
+        assert used.exists()
+
+
 def test_of_a_damaged_database_no_backup_is_made(tmp_path: Path) -> None:
     """Or snapshots of it would take the place of those from before."""
     settings = filled(tmp_path / "data", *(f"text {number} " * 200 for number in range(100)))

@@ -39,11 +39,13 @@ def remove_leftovers(parent: Path) -> None:
 
 def _in_use(folder: Path) -> bool:
     lock = folder / _LOCK
-    if not lock.exists():
-        newest = max(one.stat().st_mtime for one in (folder, *folder.rglob("*")))
-        return time.time() - newest < _IDLE_SECONDS
-    try:
-        with FileLock(lock, timeout=0):
-            return False
-    except Timeout:
-        return True
+    if lock.exists():
+        try:
+            with FileLock(lock, timeout=0):
+                return False
+        except Timeout:
+            return True
+        except (OSError, NotImplementedError):
+            pass  # this disk has none
+    newest = max(one.stat().st_mtime for one in (folder, *folder.rglob("*")))
+    return time.time() - newest < _IDLE_SECONDS
