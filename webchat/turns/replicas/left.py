@@ -22,7 +22,10 @@ class LeaseFile:
         from filelock import FileLock
 
         self._path = path
-        self._lock = FileLock(path.with_name(f"{path.name}.lock"), blocking=False, thread_local=False)
+        # The kernel's or none: what takes its place on some disks does not end with its process.
+        self._lock = FileLock(
+            path.with_name(f"{path.name}.lock"), blocking=False, thread_local=False, fallback_to_soft=False
+        )
 
     def open(self) -> str | None:
         """Lock the file for this process. Returns the id of the lease that was left, `None` if there is none,
