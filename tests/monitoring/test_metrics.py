@@ -134,6 +134,9 @@ def test_the_second_port_answers_without_a_key_and_nothing_else(tmp_path: Path) 
         rebound = httpx.get(f"{address}/metrics", headers={"host": "evil.example:9464"})
         assert (rebound.status_code, rebound.json()["error"]["code"]) == (403, "host_not_allowed")
         port = int(address.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as probe:
+            probe.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
+            assert b" 200 " in probe.recv(64), "a load balancer's check names no host"
         with ExitStack() as held:
             silent = [
                 held.enter_context(socket.create_connection(("127.0.0.1", port)))

@@ -53,7 +53,8 @@ def own_port(services: Services, host: str) -> ASGIApp:
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         inner: ASGIApp = app
         if scope["type"] == "http":
-            if is_loopback(host) and not is_loopback(Headers(scope=scope).get("host", "")):
+            named = Headers(scope=scope).get("host")  # browsers always send one, some probes do not
+            if named is not None and is_loopback(host) and not is_loopback(named):
                 inner = _REFUSED
             elif scope.get("state", {}).get("full"):
                 inner = _FULL
