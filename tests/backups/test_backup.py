@@ -334,7 +334,12 @@ def test_what_a_killed_backup_left_goes_with_the_next_and_what_is_in_use_stays(t
     killed_after("webchat.backups.making.copy_out", lambda: make_backup(sealed(settings), kept / "first"))
     bare, beside = (next(folder.glob(".webchat-backup-*")) for folder in (settings.data_dir, kept))
     assert (bare / "webchat.db").exists()
+    remove_leftovers(kept)
+    assert beside.exists(), "its process may be about to lock it"
+    for folder in (bare, beside):
+        os.utime(folder / "in-use", (0, 0))
     with unfinished(kept) as used:
+        os.utime(used / "in-use", (0, 0))
         prepare_database(settings)
         assert not bare.exists()
         (young := kept / ".webchat-backup-young").mkdir()

@@ -16,6 +16,9 @@ _LOCK = "in-use"
 _IDLE_SECONDS = 24 * 3600.0
 """A folder without a lock is nobody's after this time: its disk has none, or its process died early."""
 
+_YOUNG_SECONDS = 5.0
+"""A process that has just made its lock's file may not hold the lock yet."""
+
 
 @contextmanager
 def unfinished(parent: Path) -> Iterator[Path]:
@@ -40,6 +43,8 @@ def remove_leftovers(parent: Path) -> None:
 def _in_use(folder: Path) -> bool:
     lock = folder / _LOCK
     if lock.exists():
+        if abs(time.time() - lock.stat().st_mtime) < _YOUNG_SECONDS:
+            return True
         try:
             with FileLock(lock, timeout=0):
                 return False
