@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.store.talk import Talk
-from webchat.store import Store, StoreUnavailable
+from webchat.store import Store, StoreUnavailable, checkup
 from webchat.store.checkup import check_up
 from webchat.store.database.migrate import VERSION_TABLE
 from webchat.store.database.tables import TurnRow
@@ -78,6 +78,18 @@ def test_a_checkup_beside_the_server_says_what_the_database_is(store: Store, tal
     assert found.size > 0
     assert found.damage == ""
     assert found.server.partition(" ")[0] in ("SQLite", "PostgreSQL")
+
+
+def test_a_checkup_does_not_wait_for_ever_for_a_table(
+    store: Store, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if url.startswith("sqlite"):
+        return
+    monkeypatch.setattr(checkup, "WAIT_MS", 100)
+    with store.transaction(write=True) as connection:
+        connection.exec_driver_sql("LOCK TABLE webhooks IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(StoreUnavailable, match="too busy"):
+            check_up(url)
 
 
 def test_a_checkup_finds_damage(store: Store, talk: Talk, url: str) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 from sqlalchemy import Connection, NullPool, create_engine, func, inspect, select, text
 
 from webchat.store.database.migrate import COPYING, known_revisions, revision_of
-from webchat.store.database.postgres import Postgres
+from webchat.store.database.postgres import WAIT_MS, Postgres
 from webchat.store.database.sqlite import Sqlite
 from webchat.store.database.tables import DeliveryRow, WebhookRow
 from webchat.store.database.urls import dialect_for
@@ -65,6 +65,7 @@ def check_up(url: str, *, whole: bool = False) -> Checkup | None:
         dialect.url, poolclass=NullPool, hide_parameters=True, connect_args={"connect_timeout": 5}
     )
     with dialect.translating(), engine.connect() as connection:
+        connection.execute(text(f"SET lock_timeout = {WAIT_MS}"))
         server = f"PostgreSQL {connection.scalar(text('SHOW server_version'))}"
         size = int(connection.scalar(text("SELECT pg_database_size(current_database())")) or 0)
         revision, tables = _tables(connection)
