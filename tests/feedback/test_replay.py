@@ -48,6 +48,7 @@ from webchat.store.errors import StoreUnavailable
 from webchat.store.records import BegunTurn, ConversationSettings, NewTurn, TemplateUse
 from webchat.store.replay_records import ReplayChoice, ReplayRun, ReplayVariant
 from webchat.turns import Ask, Party, Turns
+from webchat.turns.errors import MemoryFull
 from webchat.turns.replicas.replica import Replica
 
 ITEMS = 9
@@ -251,6 +252,21 @@ async def test_the_end_of_the_server_ends_the_replayer_and_an_unreachable_databa
     assert "Traceback" not in caplog.text
     ended = store.replay_run(operator.owner, run.id)
     assert (ended.state, ended.done, ended.failed) == ("open", 0, 0)
+
+
+async def test_a_replay_waits_while_memory_is_full(operator: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = a_run(operator)
+    monkeypatch.setattr(running, "LOOK_SECONDS", 0.0)
+    full = iter([MemoryFull() for _ in range(3 * running.FAILED_IN_A_ROW)])
+    async with turning(operator.store, EchoBackend()) as turns:
+        monkeypatch.setattr(turns._asking, "_full", lambda: next(full, None))
+        serving = asyncio.create_task(Replayer(operator.store, turns).serve())
+        while operator.store.replay_run(operator.owner, run.id).state == "open":
+            assert not serving.done()
+            await asyncio.sleep(0.01)
+        serving.cancel()
+    ended = operator.store.replay_run(operator.owner, run.id)
+    assert (ended.state, ended.done, ended.failed) == ("done", ITEMS, 0)
 
 
 async def test_a_replay_waits_for_a_server_that_may_not_write_for_a_while(

@@ -18,6 +18,7 @@ from webchat.store.errors import StoreUnavailable
 from webchat.store.records import Failure, Message
 from webchat.store.replay_records import OpenedReplay, ReplayRun
 from webchat.turns import Ask, Done, NotAccepting, Party, TurnError, Turns
+from webchat.turns.errors import MemoryFull
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ class Replayer:
                 if self._turns.closing:
                     return
                 log.warning("a replay waits until this server may write again")
+            except MemoryFull as error:
+                log.warning("a replay waits: %s", error)
             except StoreError as error:
                 log.error("a replay waits, as the database does not answer: %s", error)
             except Exception:
@@ -59,8 +62,8 @@ class Replayer:
             await self.do(run)
 
     async def do(self, run: ReplayRun) -> None:
-        """Does one run to its end, or until it is cancelled. Raises NotAccepting where the server ends, and
-        StoreUnavailable."""
+        """Does one run to its end, or until it is cancelled. Raises NotAccepting where the server ends,
+        MemoryFull and StoreUnavailable."""
         if await _Pass(self._store, self._turns, run).do():
             ended = await self._store.call(self._store.end_replay, run.id)
             if ended.state != "open":
@@ -78,7 +81,7 @@ class _Pass:
         self._failed_in_a_row = 0
 
     async def do(self) -> bool:
-        """Whether nothing is left to do. Raises NotAccepting and StoreUnavailable."""
+        """Whether nothing is left to do. Raises NotAccepting, MemoryFull and StoreUnavailable."""
         try:
             await self._all()
         except ExceptionGroup as errors:
@@ -129,7 +132,7 @@ class _Pass:
         party = Party(self._run.owner_id, terms=opened.terms, background=True)
         try:
             begun = await self._turns.start(party, ask)
-        except (NotAccepting, StoreUnavailable):
+        except (NotAccepting, MemoryFull, StoreUnavailable):
             raise
         except (TurnError, BackendError, StoreError) as error:
             await self._store.call(self._store.failed_replay, self._run.id, number, _as_failure(error))
