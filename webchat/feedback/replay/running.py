@@ -48,8 +48,6 @@ class Replayer:
                 if self._turns.closing:
                     return
                 log.warning("a replay waits until this server may write again")
-            except MemoryFull as error:
-                log.warning("a replay waits: %s", error)
             except StoreError as error:
                 log.error("a replay waits, as the database does not answer: %s", error)
             except Exception:
@@ -62,9 +60,16 @@ class Replayer:
             await self.do(run)
 
     async def do(self, run: ReplayRun) -> None:
-        """Does one run to its end, or until it is cancelled. Raises NotAccepting where the server ends,
-        MemoryFull and StoreUnavailable."""
-        if await _Pass(self._store, self._turns, run).do():
+        """Does one run to its end, or until it is cancelled. Waits while memory is full. Raises
+        NotAccepting where the server ends, and StoreUnavailable."""
+        while True:
+            try:
+                whole = await _Pass(self._store, self._turns, run).do()
+                break
+            except MemoryFull as error:
+                log.warning("a replay waits: %s", error.message)
+                await asyncio.sleep(LOOK_SECONDS)
+        if whole:
             ended = await self._store.call(self._store.end_replay, run.id)
             if ended.state != "open":
                 log.info("replay %s: %d done, %d failed", run.name, ended.done, ended.failed)
