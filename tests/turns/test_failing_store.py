@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from backends.echo import Delay, EchoBackend
 from backends.types import Message as Said
 from backends.types import Options, Tool
 from tests.turns.conftest import Bench, MakeBench, until
 from webchat.store import Store, StoreUnavailable
+from webchat.store.database.tables import ConversationRow, MessageRow, SearchEntryRow, TurnRow
 from webchat.turns import Called, Delta, Done
 
 WORDS = " ".join(f"w{i}" for i in range(60))
@@ -191,6 +193,34 @@ async def test_a_long_call_is_whole_though_an_answer_of_the_store_is_lost(
         assert kept.active_leaf_id is not None
         shown = at.store.path(at.owner, kept.active_leaf_id)
         assert [one.text for one in shown][: len(path)] == [one.text for one in path]
+
+
+async def test_a_long_call_that_breaks_off_between_its_slices_leaves_nothing(
+    bench: MakeBench, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = 8
+
+    class Away(FailingStore):
+        async def call(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
+            nonlocal away
+            if getattr(verb, "func", None) == self._store.add_to_call and args[2][0]["text"] != "w1" and away:
+                away -= 1
+                raise StoreUnavailable("The line is dead.")
+            return await super().call(verb, *args, **kwargs)
+
+    monkeypatch.setattr("webchat.turns.asking.RETRY_SECONDS", (0.01,) * 5)
+    monkeypatch.setattr("webchat.store.verbs.calls.SLICE_MESSAGES", 2)
+    path = tuple(Said("user" if at % 2 else "assistant", f"w{at}") for at in range(1, 8))
+    async with bench(EchoBackend(), store=Away(store)) as at:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                await at.ask("call", called=Called(path, stored=True))
+            await until(lambda: not at.turns._asking._settling)
+            with store.transaction(write=False) as connection:
+                for table in (TurnRow, MessageRow, ConversationRow, SearchEntryRow):
+                    assert connection.scalar(select(func.count()).select_from(table)) == 0, table
+        begun = await at.ask("call", called=Called(path, stored=True))
+        assert (await at.end(begun)).text == "w7"
 
 
 @pytest.mark.parametrize("stored", [True, False])

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from itertools import chain, repeat
 from random import SystemRandom
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from backends.types import Request as Asked
 from backends.types import Sampling
@@ -32,11 +33,12 @@ from webchat.store.records import (
     BegunTurn,
     Conversation,
     ConversationSettings,
+    FinishedTurn,
     Message,
     NewSide,
     NewTurn,
 )
-from webchat.store.verbs.calls import brought, is_long
+from webchat.store.verbs.calls import Brought, brought, is_long
 from webchat.store.verbs.continued import path_hashes
 from webchat.turns.ask import Against, Ask, Called
 from webchat.turns.comparing.pairing import candidates, next_pair
@@ -232,10 +234,15 @@ class Asking:
         begun = await self._stored(party, new, begin, call, called=called)
         if begun.conversation.id != call.id:
             return begun
-        for rows in call.slices():
-            add = partial(self._store.add_to_call, stored=stored)
-            await _again(partial(self._store.call, add, owner, call, rows))
-        await _again(partial(self._store.call, partial(self._store.show_call, stored=stored), owner, call))
+        try:
+            for rows in call.slices():
+                add = partial(self._store.add_to_call, stored=stored)
+                await _again(partial(self._store.call, add, owner, call, rows))
+            show = partial(self._store.show_call, stored=stored)
+            await _again(partial(self._store.call, show, owner, call))
+        except StoreUnavailable:
+            self._settle_by(self._take_back(owner, call))
+            raise
         return replace(begun, path=call.path)  # known, also where the beginning was confirmed late
 
     async def _stored(
@@ -251,12 +258,29 @@ class Asking:
         try:
             return await _again(partial(self._store.call, begins, party.owner, new, *more))
         except StoreUnavailable:
-            task = asyncio.create_task(
-                self._settle(party, new.client_key, called), name="what became of an ask"
-            )
-            self._settling.add(task)
-            task.add_done_callback(self._settling.discard)
+            self._settle_by(self._settle(party, new.client_key, called))
             raise
+
+    def _settle_by(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="what became of an ask")
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+
+    async def _take_back(self, owner: str, call: Brought) -> None:
+        """End and erase a call that broke off between its slices, once the store can be reached: until then
+        its link's tokens are reserved, and its key is taken."""
+        for pause in chain(RETRY_SECONDS, repeat(RETRY_SECONDS[-1])):
+            await asyncio.sleep(pause)
+            try:
+                ended = FinishedTurn(call.reply["id"], "interrupted")
+                await self._store.call(self._store.write_batch, (), (ended,))
+                while not await self._store.call(self._store.erase_call, owner, call.id):
+                    pass
+                return
+            except StoreUnavailable:
+                continue
+            except StoreError:
+                return  # it is gone, or was shown after all
 
     async def _settle(self, party: Party, client_key: str, called: Called | None) -> None:
         """Run a turn that was begun although its request was rejected, once the store confirms it. Of a

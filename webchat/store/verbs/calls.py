@@ -83,6 +83,8 @@ _FLEETING = select(ConversationRow.id).where(
 )
 _INSIDE = select(MessageRow.id).where(MessageRow.conversation_id == bindparam("conversation"))
 _ERASE = (
+    # Of a call that was to be kept and broke off: its words are not in the index yet.
+    delete(SearchEntryRow).where(SearchEntryRow.conversation_id == bindparam("conversation")),
     *(
         delete(table).where(table.message_id.in_(_INSIDE))
         for table in (JournalRow, InspectionRow, MediaRow, TurnRow)
