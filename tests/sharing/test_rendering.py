@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from webchat.sentences import locale
 from webchat.sharing import rendering
 from webchat.sharing.markdown import parser
 from webchat.sharing.rendering import Rendering
-from webchat.sharing.share_page import Frame
+from webchat.sharing.share_page import STYLES, Frame
 from webchat.store.share_records import Share, SharedMessage
 
 NOW = datetime.now(UTC)
@@ -132,3 +134,12 @@ def test_what_is_too_much_is_shown_as_written(monkeypatch: pytest.MonkeyPatch, l
     assert "<strong>" not in html
     assert text.replace("<", "&lt;").replace(">", "&gt;") in html
     assert parser.render(text, WORDS) == before, "the next one is read as ever"
+
+
+def test_the_sheets_of_a_share_define_every_variable_they_use() -> None:
+    """A sheet of the page that is left out would leave shares without colours."""
+    sheets = resources.files("webchat.ui").joinpath("assets", "styles")
+    css = "".join(sheets.joinpath(f"{name}.css").read_text(encoding="utf-8") for name in STYLES)
+    used = set(re.findall(r"var\((--wc-[a-z-]+)\)", css))
+    assert used
+    assert used <= set(re.findall(r"(--wc-[a-z-]+):", css))

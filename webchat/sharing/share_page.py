@@ -13,7 +13,7 @@ from string import Template
 from webchat.sentences import Language, locale
 from webchat.store.share_records import Share, SharedMessage
 
-STYLES = ("theme", "base", "prose", "code", "share")
+STYLES = ("colours", "theme", "base", "prose", "code", "share")
 """The page's own sheets that a share needs, and one of its own."""
 
 _DESCRIPTION_CHARS = 160

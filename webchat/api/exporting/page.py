@@ -22,7 +22,6 @@ from webchat.store.records import Message, Owner
 from webchat.store.share_records import SharedMessage
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
-_SHEETS = ("colours", *share_page.STYLES)
 
 
 class Page:
@@ -104,7 +103,7 @@ class Page:
 
 def _styles() -> str:
     folder = files("webchat").joinpath("ui", "assets", "styles")
-    sheets = "".join(folder.joinpath(f"{name}.css").read_text(encoding="utf-8") for name in _SHEETS)
+    sheets = "".join(folder.joinpath(f"{name}.css").read_text(encoding="utf-8") for name in share_page.STYLES)
     return f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n<style>\n{sheets}</style>\n'
 
 
