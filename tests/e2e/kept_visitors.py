@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from urllib.parse import urljoin
 
 from playwright.async_api import Browser, BrowserContext, CDPSession, Error, Page, Route
 
@@ -175,7 +176,8 @@ class _Visitor:
 
 
 async def _leave(page: Page) -> None:
-    """An empty page of the same address, whose process goes on; its server may be gone."""
+    """An empty page of the same server, which may be gone: its process goes on. Of an address that no test
+    opens, from which an address with a fragment would be no load."""
     if not page.url.startswith("http"):
         return
 
@@ -183,5 +185,5 @@ async def _leave(page: Page) -> None:
         await route.fulfill(content_type="text/html", body="")
 
     await page.route("**/*", nothing)
-    await page.goto(page.url.partition("?")[0].partition("#")[0])
+    await page.goto(urljoin(page.url, "/left"))
     await page.unroute("**/*", nothing)

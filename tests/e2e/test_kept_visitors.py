@@ -20,14 +20,15 @@ LEFT = """async () => [document.cookie, localStorage.length, sessionStorage.leng
 async def test_a_kept_context_is_a_new_visitor(browser: Browser, app: AppProcess) -> None:
     """The one page of the app without a script is enough; the other address is the same app's."""
     visitors = KeptVisitors(browser)
-    addresses = (f"{app.url}/healthz", f"http://localhost:{app.port}/healthz")
+    addresses = [f"{app.url}/healthz", f"http://localhost:{app.port}/healthz"]
     heard: list[str] = []
 
     async def come(leaving: bool) -> Page:
         async with visitors.come() as new:
             page: Page = await (await new()).new_page()
-            for address in addresses:
-                answer = await page.goto(address)
+            # From where the one before was, a fragment would be no load.
+            for address in addresses if leaving else reversed(addresses):
+                answer = await page.goto(f"{address}#{leaving}")
                 assert answer
                 assert answer.ok
                 assert await page.evaluate(LEFT) == ["", 0, 0, 0, 0]
@@ -41,9 +42,6 @@ async def test_a_kept_context_is_a_new_visitor(browser: Browser, app: AppProcess
         return page
 
     first = await come(leaving=True)
-    assert await come(leaving=False) is first
-    assert not [url for url in heard if not url.startswith(addresses)]
-    heard.clear()
     assert await come(leaving=False) is first
     assert heard == []
     await visitors.close()
