@@ -204,5 +204,5 @@ async def test_another_prompt_deletes_verdicts_and_the_same_one_does_only_what_i
         assert len(backend.judged) == asked == 4
     store.judge_replays(operator.owner, of.id, None)
     assert store.replay_judging(operator.owner, of.id) == []
-    assert store.replay_set(operator.owner, of.id).judge is None
+    assert store.replay_set(operator.owner, of.id).judged_by is None
     assert [one.id for one in store.replay_runs(operator.owner, of.id)] == [run.id]

@@ -70,7 +70,7 @@ class ReplaySet:
     assertions: Sequence[Mapping[str, Any]]
     created_at: datetime
     items: int
-    judge: ReplayJudge | None = None
+    judged_by: ReplayJudge | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def chosen_set(store: Store, operator: str, options: argparse.Namespace) -> Repl
     try:
         found = store.replay_set(operator, options.of_set)
     except NotFound:
-        if not (asked or options.answers or options.judge):
+        if not (asked or options.answers or options.judged_by):
             raise CommandError(f'there is no set "{options.of_set}"; webchat replay lists all.') from None
         choice, checks = _choice(store, options), _checks(options)
         made = store.make_replay_set(operator, options.of_set, choice, checks)
@@ -62,9 +62,9 @@ def choose_judge(
     if options.no_judge:
         store.judge_replays(operator, chosen.id, None)
         return False
-    by = chosen.judge
-    if options.judge or options.judge_prompt:
-        name = options.judge or (by.name if by else None)
+    by = chosen.judged_by
+    if options.judged_by or options.judge_prompt:
+        name = options.judged_by or (by.name if by else None)
         if name is None:
             raise CommandError("--judge-prompt needs --judge: this set has no judge.")
         _must_be_there(settings, name)

@@ -56,7 +56,7 @@ def add_replay_command(add: AddCommand, option: Callable[..., None]) -> None:
         about = f"{name} in place of each chat's"
         option(made, f"--{name.replace('_', '-')}", dest=f"set_{name}", type=kind, metavar="N", help=about)
     about = "a model of the picker that judges the replies of the set, stored and replayed"
-    option(made, "--judge", metavar="NAME", help=about)
+    option(made, "--judge", dest="judged_by", metavar="NAME", help=about)
     about = "a file with what the judge is asked: {conversation}, {reply} and {reference} are filled in"
     option(made, "--judge-prompt", metavar="FILE", help=about)
     option(made, "--no-judge", action="store_true", help="remove the judge of the set with its verdicts")

@@ -48,9 +48,11 @@ def print_results(store: Store, operator: str, chosen: ReplaySet) -> None:
         print(line(run.name, one, run.state))
     if any(run.failed for run in runs):
         print(f"To do what failed once more: webchat replay --set {chosen.name} --retry", file=sys.stderr)
-    if chosen.judge is not None:
+    if chosen.judged_by is not None:
         tokens = sum(one.judged.tokens for one in (stored, *again) if one.judged)
-        print(f"Judge: {printable(chosen.judge.name)}, {tokens} tokens. It can be wrong.", file=sys.stderr)
+        print(
+            f"Judge: {printable(chosen.judged_by.name)}, {tokens} tokens. It can be wrong.", file=sys.stderr
+        )
     print("Refusals are guessed from phrases at the beginning of replies.", file=sys.stderr)
 
 

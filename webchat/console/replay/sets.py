@@ -124,7 +124,7 @@ class Sets:
             gr.Timer(active=_some_open([*runs, *judging])),
             gr.Column(visible=bool(runs)),
             gr.Button(link=f"../api/replays/{of.id}/report", visible=bool(runs)),
-            *self._judge(caller, of.judge),
+            *self._judge(caller, of.judged_by),
             table,
         ]
 
@@ -255,11 +255,11 @@ def _number(caller: Caller, name: str, value: object) -> float | int | None:
 def _note(caller: Caller, of: ReplaySet, runs: Sequence[ReplayRun], judging: Sequence[ReplayRun]) -> str:
     key = "console.replay.has" if runs else "console.replay.no_runs"
     told = caller.t(key, count=of.items)
-    if of.judge is None:
+    if of.judged_by is None:
         return told
     done, items, failed = (sum(getattr(one, name) for one in judging) for name in ("done", "items", "failed"))
     progress = caller.t(
-        "console.replay.judge_progress", name=plain(of.judge.name), done=done, items=items, failed=failed
+        "console.replay.judge_progress", name=plain(of.judged_by.name), done=done, items=items, failed=failed
     )
     return f"{told}\n\n{progress}"
 

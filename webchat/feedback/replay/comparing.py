@@ -63,18 +63,18 @@ class Summary:
 
 def summaries(store: Store, operator: str, of: ReplaySet, runs: Sequence[str]) -> list[Summary]:
     """Of the stored replies, then of each run. Reads all of them: call it in a thread."""
-    counts = [_Count(load_checks(of.assertions), of.judge is not None) for _ in range(1 + len(runs))]
+    counts = [_Count(load_checks(of.assertions), of.judged_by is not None) for _ in range(1 + len(runs))]
     for item, verdicts in items(store, operator, of, runs):
         for count, reply, verdict in zip(counts, (item.stored, *item.replies), verdicts, strict=True):
             count.add(reply, item.stored)
             if verdict is not None and is_whole(reply):
-                count.judge(reply, verdict)
+                count.add_verdict(reply, verdict)
     return [count.summary() for count in counts]
 
 
 def items(store: Store, operator: str, of: ReplaySet, runs: Sequence[str]) -> Iterator[JudgedItem]:
     """All items of a set, read page by page in the calling thread."""
-    judging = store.replay_judging(operator, of.id) if of.judge else ()
+    judging = store.replay_judging(operator, of.id) if of.judged_by else ()
     after = 0
     while page := judged_items(store, operator, of.id, runs, judging, after=after, limit=PAGE):
         yield from page
@@ -140,7 +140,7 @@ class _Count:
         if total is not None:
             self.seconds.append(total)
 
-    def judge(self, reply: ReplayReply, answer: ReplayReply) -> None:
+    def add_verdict(self, reply: ReplayReply, answer: ReplayReply) -> None:
         if answer.state is None:
             return
         self.judge_tokens += (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)

@@ -37,7 +37,7 @@ _JUDGED = ("judged", "unclear", "judge_tokens")
 def columns_of(of: ReplaySet) -> tuple[str, ...]:
     """What the table of a set tells of each variant."""
     passed = ("passed",) if of.assertions else ()
-    return (*_COLUMNS, *passed, *(_JUDGED if of.judge else ()))
+    return (*_COLUMNS, *passed, *(_JUDGED if of.judged_by else ()))
 
 
 def report(
@@ -51,8 +51,8 @@ def report(
     ids = [run.id for run in runs]
     yield _beginning(of, language, words)
     yield _summary_table(names, summaries(store, operator, of, ids), columns_of(of), words)
-    if of.judge is not None:
-        yield _judge(of.judge, words)
+    if of.judged_by is not None:
+        yield _judge(of.judged_by, words)
     yield f"<h2>{escape(words['replay.report.items'])}</h2>\n"
     for item, verdicts in items(store, operator, of, ids):
         texts = [
