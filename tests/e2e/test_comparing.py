@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.app_process import AppProcess
 from tests.e2e.chat import PHONE, Chat, NewVisitor
@@ -49,7 +49,7 @@ async def named(page: Page) -> bool:
 
 async def test_two_replies_are_hidden_until_a_key_votes(chat: Chat) -> None:
     page = chat.page
-    await compare(chat, "words=60 rate=20")
+    await compare(chat, "words=600 rate=20")
     await expect(page.locator(".wc-compare-side .wc-body").last).to_contain_text("w3")
     await expect(page.locator(".wc-compare-foot")).to_contain_text("You can vote when both")
     await page.click("#wc-stop")
@@ -133,6 +133,26 @@ async def test_other_settings_an_edit_and_another_reply_are_compared(
     await page.get_by_role("menuitemradio", name="wren").click()
     await expect(question).to_have_text("Which reply is better?")
     await expect(sides.locator(".wc-body")).to_have_text(["w0 w1 w2"] * 2)
+
+
+async def test_sides_that_ended_before_the_page_heard_of_them_are_voted_on_by_key(chat: Chat) -> None:
+    page = chat.page
+
+    async def late(route: Route) -> None:
+        states: set[str] = set()
+        while states != {"complete"}:
+            answer = await route.fetch()
+            found = await answer.json()
+            states = {found[side]["message"]["state"] for side in ("left", "right")}
+        await route.fulfill(response=answer)
+
+    await page.route("**/api/comparisons/*", late)
+    await compare(chat, ASKED)
+    question = page.locator(".wc-compare-question")
+    await expect(question).to_have_text("Which reply is better?")
+    await page.locator(".wc-compare").focus()
+    await page.keyboard.press("=")
+    await expect(question).to_have_text("You voted for a tie.")
 
 
 async def test_on_a_phone_the_sides_are_tabs_and_one_goes_on_without_a_vote(

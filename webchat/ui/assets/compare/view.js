@@ -118,6 +118,7 @@ export class ComparisonView {
     for (const side of SIDES) this.#showSide(side, comparison[side].message);
     this.#drawFoot();
     this.#drawTabs();
+    if (this.running) this.#whenBothEnded(); // before they were followed
   }
 
   /** @param {SideName} side @param {Message} message */
@@ -172,8 +173,13 @@ export class ComparisonView {
     if (!this.comparison) return;
     this.comparison = { ...this.comparison, [side]: { ...this.comparison[side], message } };
     this.#views[side]?.update(this.#labelled(side, message));
-    if (SIDES.some((one) => this.comparison && isRunning(this.comparison[one].message))) return;
-    this.record = message.id === this.record.id ? message : this.comparison.left.message;
+    this.#whenBothEnded();
+  }
+
+  #whenBothEnded() {
+    const messages = SIDES.flatMap((side) => this.comparison?.[side].message ?? []);
+    if (!messages[0] || messages.some(isRunning)) return;
+    this.record = messages.find(({ id }) => id === this.record.id) ?? messages[0];
     this.host.say(this.host.t("compare.ready"));
     this.host.changed(this);
     this.#drawFoot();
