@@ -206,7 +206,7 @@ async def test_all_chats_go_where_their_owner_says_on_every_page_of_theirs(
     browser = await visitor(**look)
     page, elsewhere = await browser.new_page(), await (await visitor()).new_page()
     chat = await sign_in(page, house, name)
-    place = await chat.ask("words=400 rate=20")
+    place = await chat.ask("words=4000 rate=20")
     await chat.shows("w3 ")
     await chat.box.fill("half a thought")
     other = await sign_in(elsewhere, house, name)
