@@ -49,7 +49,7 @@ async def named(page: Page) -> bool:
 
 async def test_two_replies_are_hidden_until_a_key_votes(chat: Chat) -> None:
     page = chat.page
-    await compare(chat, "words=600 rate=20")
+    await compare(chat, "words=3000 rate=20")
     await expect(page.locator(".wc-compare-side .wc-body").last).to_contain_text("w3")
     await expect(page.locator(".wc-compare-foot")).to_contain_text("You can vote when both")
     await page.click("#wc-stop")
