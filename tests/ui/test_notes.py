@@ -152,14 +152,18 @@ def test_what_may_be_asked_again_later_counts_down_and_then_lets_one_ask(reader:
     soon = reader.note("failed", failure=refused("rate_limited", retry_after=3600.0))
     assert soon["off"] == 1
     chat, _ = reply(
-        reader.app.store, reader.owner, "failed", failure=refused("rate_limited", retry_after=4.0)
+        reader.app.store, reader.owner, "failed", failure=refused("rate_limited", retry_after=3600.0)
     )
-    page = reader.page
+    page = reader.page.context.new_page()
+    page.clock.install()
     page.goto(f"{reader.url}?c={chat}")
     retry = page.locator("[data-act=retry]")
+    expect(retry).to_be_disabled()
+    page.clock.fast_forward(3_600_000)
     expect(page.locator(".wc-error")).to_contain_text(reader.words["transcript.again_now"])
     expect(retry).to_be_enabled()
     expect(page.locator("[role=status]").get_by_text(reader.words["transcript.again_now"])).to_have_count(1)
+    page.close()
 
 
 @pytest.fixture(scope="module")
