@@ -48,7 +48,7 @@ def default_prompt(language: Language) -> str:
 
 
 def judge(name: str, key: str, prompt: str) -> ReplayJudge:
-    """A judge that decides greedily. name, key: of the model. Raises BadCheck for a prompt over
+    """A judge that answers at temperature 0. name, key: of the model. Raises BadCheck for a prompt over
     `PROMPT_CHARS`, or without a place for the reply."""
     if len(prompt) > PROMPT_CHARS:
         raise BadCheck(f"at most {PROMPT_CHARS} characters")
