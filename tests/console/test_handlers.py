@@ -11,10 +11,11 @@ from starlette.requests import Request
 
 from tests.api.conftest import MakeSite, Site
 from tests.store.talk import Talk
-from webchat.console.asking import Caller, handler
+from webchat.console.asking import Caller, Method, handler
 from webchat.console.link_form import FIELDS, read_form, values_of
 from webchat.console.links import Links
 from webchat.console.models import ModelTab
+from webchat.console.page import TABS, opened, wanted
 from webchat.console.people import BUTTONS, People
 from webchat.console.testers import Testers as Conversations
 from webchat.sentences import Language
@@ -46,6 +47,22 @@ def outside_of_gradio(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     said: list[str] = []
     monkeypatch.setattr(gr, "Info", lambda text, **_: said.append(text))
     return said
+
+
+async def test_only_the_timer_of_the_open_tab_runs() -> None:
+    async def running(method: Method, query: bytes = b"") -> list[str]:
+        request = Request({"type": "http", "headers": [], "query_string": query})
+        timers = (await method(Caller(Owner("id", "local", "", None, datetime.now(UTC)), "en", request)))[-2:]
+        return [name for name, timer in zip(timed, timers, strict=True) if timer.active]
+
+    timed = ("links", "models")
+    assert await running(wanted(timed)) == []  # the first tab is open
+    assert await running(wanted(timed), b"tab=models") == ["models"]
+    assert await running(wanted(timed), b"tab=unknown") == []
+    assert {name: await running(opened(timed, name)) for name in TABS if name in timed} == {
+        "links": ["links"],
+        "models": ["models"],
+    }
 
 
 @pytest.mark.parametrize("kind", ["local", "operator", "member", "visitor", "guest", None])

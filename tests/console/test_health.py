@@ -100,12 +100,11 @@ async def test_the_tab_shows_what_goes_on_and_what_was_used(make_site: MakeSite)
         site.services.monitor.sampler.samples.append(site.services.monitor.sampler.sample())
         tab = HealthTab(site.services)
         assert all(one.get("__type__") == "update" for one in await tab.health_opened(caller(), 1))
-        now, drawn, timer, said, models, links, people, errors = await tab.health_opened(
+        now, drawn, said, models, links, people, errors = await tab.health_opened(
             caller(query=b"tab=health"), 1
         )
         assert "Ready" in now
         assert drawn.count("<svg") == 4
-        assert timer.active
         assert said.startswith("Replies: 1.")
         assert models.value["data"][0][:2] == ["echo", 1]
         assert people.value["data"][0][:2] == ["Ada", 1]

@@ -247,7 +247,7 @@ def _of(used: int, limit: int | None) -> str:
     return str(used) if limit is None else f"{used} / {limit}"
 
 
-def create_links(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> None:
+def create_links(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> gr.Timer:
     """The tab's components and what they do."""
     links = Links(services)
     if services.access == "local":
@@ -295,7 +295,8 @@ def create_links(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Label
     pager.older.click(handler("operator", links.older), **again)
     pager.newer.click(handler("operator", links.newer), **again)
     looked: Any = {"inputs": [link, search, pager.place], "outputs": [table, about], **QUIET}
-    gr.Timer(REFRESH_SECONDS).tick(handler("operator", links.tick), **looked)
+    timer = gr.Timer(REFRESH_SECONDS, active=False)
+    timer.tick(handler("operator", links.tick), **looked)
     table.select(selecting("operator", links.chosen), None, link, **QUIET).success(show, **again)
     link.change(tell, **described)
     for one, button in zip(BUTTONS, buttons, strict=True):
@@ -306,3 +307,4 @@ def create_links(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Label
     cancel.click(handler("operator", links.cancel), None, whole, **QUIET)
     saved = save.click(handler("operator", links.save), [editing, *fields], [*made, link, *whole], **QUIET)
     saved.success(first, [search], **listed).success(tell, **described)
+    return timer

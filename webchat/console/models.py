@@ -92,7 +92,7 @@ class ModelTab:
         return [info.name, status, memory, context, caller.t(f"console.models.{place}"), info.source]
 
 
-def create_models(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> None:
+def create_models(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> gr.Timer:
     """The tab's components and what they do."""
     tab = ModelTab(services)
     table = gr.Dataframe(
@@ -109,10 +109,12 @@ def create_models(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labe
 
     show = handler("operator", tab.show)
     page.load(handler("operator", tab.open), None, [table, model], **QUIET)
-    gr.Timer(REFRESH_SECONDS).tick(handler("operator", tab.tick), None, [table], **QUIET)
+    timer = gr.Timer(REFRESH_SECONDS, active=False)
+    timer.tick(handler("operator", tab.tick), None, [table], **QUIET)
     chosen = table.select(selecting("operator", tab.chosen), None, model, **QUIET)
     chosen.success(show, None, [table, model], **QUIET)
     model.change(handler("operator", tab.about), model, about, **QUIET)
     load.click(handler("operator", tab.load), model, about, **QUIET).success(
         show, None, [table, model], **QUIET
     )
+    return timer

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import gradio as gr
 
 from webchat.api import Services
-from webchat.console.asking import QUIET, Caller, handler
+from webchat.console.asking import QUIET, Caller, Method, handler
 from webchat.console.feedback import create_feedback
 from webchat.console.health import create_health
 from webchat.console.labels import Labels
@@ -23,7 +23,7 @@ from webchat.ui.gradio_page import built
 
 PATH = "/operator"
 
-TABS: dict[str, Callable[[gr.Blocks, gr.Tab, Services, Labels], None]] = {
+TABS: dict[str, Callable[[gr.Blocks, gr.Tab, Services, Labels], gr.Timer | None]] = {
     "people": create_people,
     "links": create_links,
     "testers": create_testers,
@@ -34,12 +34,36 @@ TABS: dict[str, Callable[[gr.Blocks, gr.Tab, Services, Labels], None]] = {
     "moderation": create_moderation,
     "health": create_health,
 }
+"""What makes each tab's components. A timer that it returns, made inactive, runs while the tab is open."""
+
+FIRST = next(iter(TABS))
 
 
-async def wanted(caller: Caller) -> Any:
-    """The tab that the page's address names: `operator/?tab=models`."""
-    name = caller.request.query_params.get("tab")
-    return gr.Tabs(selected=name) if name in TABS else gr.skip()
+def wanted(timed: Collection[str]) -> Method:
+    """A handler that answers with the tab that the page's address names, `operator/?tab=models`, and the
+    timers of the tabs that have one."""
+
+    async def tab_wanted(caller: Caller) -> list[Any]:
+        name = caller.request.query_params.get("tab")
+        named = name in TABS
+        return [gr.Tabs(selected=name) if named else gr.skip(), *_timers(timed, name if named else FIRST)]
+
+    return tab_wanted
+
+
+def opened(timed: Collection[str], name: str) -> Method:
+    """A handler that answers with the timers, for a page on which that tab was opened."""
+
+    async def tab_opened(_caller: Caller) -> list[Any]:
+        return _timers(timed, name)
+
+    tab_opened.__name__ = f"open_{name}"
+    return tab_opened
+
+
+def _timers(timed: Collection[str], name: str | None) -> list[Any]:
+    """Only the open tab's timer runs: nobody sees the others' tables."""
+    return [gr.Timer(active=name == one) for one in timed]
 
 
 def create_console(services: Services) -> tuple[gr.Blocks, frozenset[str]]:
@@ -53,10 +77,17 @@ def create_console(services: Services) -> tuple[gr.Blocks, frozenset[str]]:
                 gr.Markdown(label("console.title"), elem_id="wc-console-title")
                 gr.Button(label("console.chat"), link="../", link_target="_self", elem_id="wc-console-chat")
             with gr.Tabs(elem_id="wc-console-tabs") as tabs:
+                made: dict[str, gr.Tab] = {}
+                timers: dict[str, gr.Timer] = {}
                 for name, create in TABS.items():
-                    with gr.Tab(label(f"console.{name}"), id=name) as tab:
-                        create(page, tab, services, label)
-            page.load(handler("operator", wanted), None, tabs, **QUIET)
+                    with gr.Tab(label(f"console.{name}"), id=name) as made[name]:
+                        timer = create(page, made[name], services, label)
+                    if timer is not None:
+                        timers[name] = timer
+            outputs = [*timers.values()]
+            page.load(handler("operator", wanted(timers)), None, [tabs, *outputs], **QUIET)
+            for name, tab in made.items():
+                tab.select(handler("operator", opened(timers, name)), None, outputs, **QUIET)
         return page
 
     return built(build), label.keys

@@ -224,7 +224,7 @@ class Testers:
         ]
 
 
-def create_testers(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> None:
+def create_testers(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> gr.Timer:
     """The tab's components and what they do."""
     testers = Testers(services)
     with gr.Row(elem_classes=["wc-bar"]):
@@ -267,7 +267,7 @@ def create_testers(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Lab
         looks = gr.Dataframe(interactive=False, type="array", wrap=True, buttons=[], show_label=False)
         older = gr.Button(label("console.testers.older"), visible=False)
     place = gr.State(None)
-    timer = gr.Timer(LOOK_SECONDS)
+    timer = gr.Timer(LOOK_SECONDS, active=False)
 
     listed: Any = {"outputs": [table, note, *pager.parts], **QUIET}
     wanted: list[Any] = [link, search, tag]
@@ -289,6 +289,7 @@ def create_testers(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Lab
     older.click(handler("operator", testers.older), place, [looks, place, older], **QUIET)
     given = {"inputs": [link], "outputs": [answers, no_answers], **QUIET}
     gr.on([asked.expand, link.input], handler("operator", testers.answers), **given)
+    return timer
 
 
 def _as_text(text: str) -> str:

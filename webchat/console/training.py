@@ -174,12 +174,12 @@ class TrainingTab:
         return "\n\n".join(filter(None, told))
 
 
-def create_training(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> None:
+def create_training(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> gr.Timer | None:
     """The tab's components and what they do."""
     gr.Markdown(label("console.training.intro"), elem_classes=["wc-note"])
     create_exporting(services, label)
     if services.trainings is None:
-        return
+        return None
     trains = TrainingTab(services.trainings)
     form = _Form(label)
     refresh = gr.Button(label("console.refresh"), scale=0, min_width=110, elem_id="wc-training-refresh")
@@ -219,7 +219,7 @@ def create_training(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
         **QUIET,
     }
     show, read = handler("operator", trains.show), handler("operator", trains.read)
-    timer = gr.Timer(REFRESH_SECONDS)
+    timer = gr.Timer(REFRESH_SECONDS, active=False)
     gr.on([page.load, tab.select, refresh.click, timer.tick], show, **listing)
     gr.on([refresh.click, timer.tick], read, **reading)
     gr.on([page.load, tab.select], handler("operator", trains.models), None, [form.model, form.note], **QUIET)
@@ -234,6 +234,7 @@ def create_training(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
     gone.success(show, **listing).success(read, **reading)
     begun = form.start.click(handler("operator", trains.begin), form.fields, chosen, **QUIET)
     begun.success(show, **listing).success(read, **reading)
+    return timer
 
 
 class _Form:

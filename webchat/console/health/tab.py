@@ -50,12 +50,12 @@ class HealthTab:
     async def health_opened(self, caller: Caller, days: object) -> list[Any]:
         """The same and what was used, for a page that was opened on this tab; else nothing yet."""
         if caller.request.query_params.get("tab") != "health":
-            return [gr.skip()] * 8
+            return [gr.skip()] * 7
         return await self.health_shown(caller, days)
 
     async def health_shown(self, caller: Caller, days: object) -> list[Any]:
-        """Everything but the checks, and a timer that goes on from now."""
-        return [*await self.health_now(caller), gr.Timer(active=True), *await self.health_used(caller, days)]
+        """Everything but the checks."""
+        return [*await self.health_now(caller), *await self.health_used(caller, days)]
 
     async def health_used(self, caller: Caller, days: object) -> list[Any]:
         """What was used in so many days, by model, link and person, and what failed."""
@@ -126,7 +126,7 @@ class HealthTab:
                     return False
 
 
-def create_health(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> None:
+def create_health(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> gr.Timer:
     """The tab's components and what they do."""
     health = HealthTab(services)
     # HTML of our own, in which all names are escaped. `gr.HTML` needs `unsafe-eval`.
@@ -155,7 +155,7 @@ def create_health(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
         ]
 
     used: Any = {"inputs": days, "outputs": [said, *tables], **QUIET}
-    shown: Any = {"inputs": days, "outputs": [now, drawn, timer, said, *tables], **QUIET}
+    shown: Any = {"inputs": days, "outputs": [now, drawn, said, *tables], **QUIET}
     page.load(handler("operator", health.health_opened), **shown)
     tab.select(handler("operator", health.health_shown), **shown)
     timer.tick(handler("operator", health.health_now), None, [now, drawn], **QUIET)
@@ -164,6 +164,7 @@ def create_health(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
         button.click(
             streaming("operator", method), None, checked, show_progress="minimal", api_visibility="private"
         )
+    return timer
 
 
 def _table(caller: Caller, first: str, used: Sequence[Used]) -> Any:
