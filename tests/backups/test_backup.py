@@ -143,7 +143,7 @@ def test_an_unsealed_backup_is_a_plain_archive_without_secrets(tmp_path: Path) -
         with tarfile.open(target) as tar:
             assert all(secret not in tar.extractfile(member).read() for member in tar)  # type: ignore[union-attr]
     assert (made.messages, made.conversations, made.placeholders) == (2, 1, 1)
-    assert verify(target, None) == made
+    assert verify(settings, target) == made
 
 
 def test_a_sealed_backup_brings_the_secrets_and_opens_only_with_its_key(tmp_path: Path) -> None:
@@ -151,9 +151,9 @@ def test_a_sealed_backup_brings_the_secrets_and_opens_only_with_its_key(tmp_path
     make_backup(settings, target)
     assert b"hello" not in target.read_bytes()
     with pytest.raises(KeyMissing):
-        verify(target, None)
+        verify(settings.model_copy(update={"backup_key": None}), target)
     with pytest.raises(WrongKey):
-        verify(target, "quite another key")
+        verify(settings.model_copy(update={"backup_key": SecretStr("quite another key")}), target)
     elsewhere = sealed(settings_in(tmp_path / "new"))
     assert restore(elsewhere, target).lost == ()
     for name in ("cookie-secret", "masking-secret"):
@@ -332,25 +332,43 @@ def test_what_a_killed_backup_left_goes_with_the_next_and_what_is_in_use_stays(t
     settings = filled(tmp_path / "data", "one")
     kept = tmp_path / "kept"
     killed_after("webchat.backups.making.copy_out", lambda: make_backup(sealed(settings), kept / "first"))
-    bare, beside = (next(folder.glob(".webchat-backup-*")) for folder in (settings.data_dir, kept))
+    bare, beside = (next(folder.glob(".webchat-backup-*[!k]")) for folder in (settings.data_dir, kept))
     assert (bare / "webchat.db").exists()
-    remove_leftovers(kept)
-    assert beside.exists(), "its process may be about to lock it"
-    for folder in (bare, beside):
-        os.utime(folder / "in-use", (0, 0))
     with unfinished(kept) as used:
-        os.utime(used / "in-use", (0, 0))
         prepare_database(settings)
-        assert not bare.exists()
-        (young := kept / ".webchat-backup-young").mkdir()
+        assert not list(settings.data_dir.glob(".webchat-backup-*"))
+        (young := kept / ".webchat-backup-young.lock").touch()
         make_backup(settings, kept / "second")
         assert not beside.exists()
         assert used.exists()
         assert young.exists(), "its process may be about to lock it"
         os.utime(young, (0, 0))
         remove_leftovers(kept)
-        assert not young.exists()
+        assert used.exists()
     assert [path.name for path in kept.iterdir()] == ["second"]
+
+
+@pytest.mark.parametrize("url", [None, "postgresql://localhost/never-reached"])
+def test_what_a_killed_check_or_restore_unpacked_goes_with_the_next_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str | None
+) -> None:
+    """For PostgreSQL, too, it is unpacked where only its owner reads, and not where others' files are."""
+    made, target = sealed(filled(tmp_path / "made", "one")), tmp_path / "backup"
+    make_backup(made, target)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    (tmp_path / "data").mkdir()
+    settings = sealed(settings_in(tmp_path / "data", database_url=url))
+    for work in (lambda: verify(settings, target), lambda: restore(settings, target)):
+        for following in (lambda: verify(settings, target), lambda: prepare_database(settings)):
+            killed_after("webchat.backups.restoring.read_archive", work)
+            (bare,) = (path.parent for path in tmp_path.rglob("webchat.db") if path.parent != made.data_dir)
+            assert bare.parent == settings.data_dir
+            assert (bare / "secrets").exists()
+            assert not bare.stat().st_mode & 0o077
+            following()
+            if bare.name.endswith(".restoring"):  # what the next restore or the server finishes, or removes
+                prepare_database(settings)
+            assert not bare.exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere every disk has locks")
@@ -431,7 +449,7 @@ def test_a_small_file_does_not_unpack_to_any_size(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(Damaged):
-            verify(tmp_path / "bomb", None)
+            verify(settings_in(tmp_path), tmp_path / "bomb")
         assert tracemalloc.get_traced_memory()[1] < 32 << 20
     finally:
         tracemalloc.stop()

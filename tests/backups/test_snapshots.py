@@ -174,9 +174,12 @@ def test_a_crash_at_any_step_of_a_snapshot_loses_no_snapshot(tmp_path: Path) -> 
         assert texts_in(begun) == (["one", "two"] if whole else ["one"]), step
     begin(first).save()
     assert not [name for name in os.listdir(bucket / "webchat") if name.endswith(".part")]
-    assert not (first.data_dir / "snapshot.tmp").exists()
+    assert not list(first.data_dir.glob(".webchat-backup-*"))
     last = server(tmp_path / "last", bucket)
+    killed_after("webchat.backups.restoring.read_archive", lambda: begin(last))
+    assert list(last.data_dir.glob(".webchat-backup-*"))
     begin(last)
+    assert not list(last.data_dir.glob(".webchat-backup-*"))
     assert texts_in(last) == ["one", "two"]
 
 

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from webchat.backups.archive import DATABASE, Manifest, fingerprint, read_archive
 from webchat.backups.errors import BackupError, Damaged, TooNew
 from webchat.backups.history import History, save_history
 from webchat.backups.making import backup_key, secrets_in_use
+from webchat.backups.unfinished import unfinished
 from webchat.data_folder import MASKING_SECRET, SECRET
 from webchat.private_files import make_private
 from webchat.settings import Settings
@@ -38,10 +38,10 @@ class Restored:
     lost: tuple[str, ...]
 
 
-def verify(source: Path, key: str | None, *, thorough: bool = True) -> Manifest:
+def verify(settings: Settings, source: Path) -> Manifest:
     """Read a backup to its end, and check the database in it. Raises BackupError, OSError."""
-    with TemporaryDirectory(prefix="webchat-verify-") as folder:
-        return _unpacked(source, key, Path(folder), thorough=thorough)
+    with unfinished(settings.data_dir) as folder:
+        return _unpacked(source, backup_key(settings), folder, thorough=True)
 
 
 def restore(settings: Settings, source: Path, *, replace: bool = False) -> Restored:
@@ -85,14 +85,14 @@ def restore(settings: Settings, source: Path, *, replace: bool = False) -> Resto
 
 def _copied_in(settings: Settings, source: Path) -> Restored:
     """Into PostgreSQL, which must be empty."""
-    with TemporaryDirectory(prefix="webchat-restore-") as folder:
-        manifest = _unpacked(source, backup_key(settings), Path(folder), thorough=False)
+    with unfinished(settings.data_dir) as folder:
+        manifest = _unpacked(source, backup_key(settings), folder, thorough=False)
         lost = tuple(_lost(settings, manifest))
         try:
-            copy_database(f"sqlite:///{Path(folder) / DATABASE}", settings.store_url, index=False)
+            copy_database(f"sqlite:///{folder / DATABASE}", settings.store_url, index=False)
         except CopyRefused as error:
             raise BackupError(str(error)) from None
-        for new in sorted((Path(folder) / "secrets").glob("*-secret")):
+        for new in sorted((folder / "secrets").glob("*-secret")):
             _copied(new, settings.data_dir / new.name)
     return Restored(manifest, None, lost)
 
@@ -140,13 +140,13 @@ def _replace_secret(new: Path, path: Path, aside: Path) -> None:
 
 
 def _copied(new: Path, path: Path) -> None:
-    unfinished = path.with_name(f"{path.name}.part")
-    make_private(unfinished)
-    with unfinished.open("wb") as file:
+    part = path.with_name(f"{path.name}.part")
+    make_private(part)
+    with part.open("wb") as file:
         file.write(new.read_bytes())
         file.flush()
         os.fsync(file.fileno())
-    unfinished.replace(path)
+    part.replace(path)
 
 
 def _lost(settings: Settings, manifest: Manifest) -> Iterator[str]:
@@ -189,9 +189,9 @@ def _fresh(folder: Path) -> Path:
 
 
 def _write(path: Path, value: object) -> None:
-    unfinished = path.with_name(f"{path.name}.part")
-    with unfinished.open("w", encoding="utf-8") as file:
+    part = path.with_name(f"{path.name}.part")
+    with part.open("w", encoding="utf-8") as file:
         json.dump(value, file)
         file.flush()
         os.fsync(file.fileno())
-    unfinished.replace(path)
+    part.replace(path)

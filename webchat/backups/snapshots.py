@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -25,7 +24,7 @@ from webchat.backups.hub import Repository
 from webchat.backups.making import backup_key, make_backup
 from webchat.backups.places import Folder, Place, Stored, name_for, snapshots_among
 from webchat.backups.restoring import Restored, finish_restoring, restore
-from webchat.backups.unfinished import remove_leftovers
+from webchat.backups.unfinished import remove_leftovers, unfinished
 from webchat.settings import Settings
 from webchat.store import StoreError
 from webchat.store.copying.files import Changes, Stopped, sqlite_path
@@ -87,7 +86,6 @@ class Snapshots:
         self._settings = settings
         self._place = place
         self._path = path
-        self._staging = settings.data_dir / "snapshot.tmp"
         self._stopping = threading.Event()
         self._failure = ""
         self._rivals: set[str] = set()
@@ -111,8 +109,7 @@ class Snapshots:
         if not found:
             self._tell_others()
             return None
-        staging = self._clean()
-        try:
+        with unfinished(self._settings.data_dir) as staging:
             for one in reversed(found):
                 try:
                     restored = self._restored(one, staging)
@@ -126,8 +123,6 @@ class Snapshots:
                 for sentence in restored.lost:
                     log.warning("%s", sentence)
                 return restored
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
         raise BackupError(
             f"None of the {len(found)} snapshots in {self._place.shown} can be read, and there is no"
             " database.",
@@ -218,8 +213,7 @@ class Snapshots:
         return name
 
     def _make(self, name: str, history: History, generation: int) -> None:
-        staging = self._clean()
-        try:
+        with unfinished(self._settings.data_dir) as staging:
             make_backup(
                 self._settings,
                 staging / name,
@@ -229,8 +223,6 @@ class Snapshots:
                 stop=self._stopping.is_set,
             )
             self._place.put(staging / name, name)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
 
     def _saved(self, history: History, began: float) -> None:
         save_history(self._settings, history)
@@ -258,11 +250,6 @@ class Snapshots:
         own = [one for one in snapshots_among(self._place.names()) if one.branch in history.branches]
         if old := [one.name for one in own[: -self._settings.snapshots_keep]]:
             self._place.remove(old)
-
-    def _clean(self) -> Path:
-        shutil.rmtree(self._staging, ignore_errors=True)
-        self._staging.mkdir(mode=0o700, parents=True)
-        return self._staging
 
 
 def _age(moment: datetime) -> float:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import shutil
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from filelock import FileLock, Timeout
 
 _PREFIX = ".webchat-backup-"
-_LOCK = "in-use"
+_LOCK = ".lock"
 _IDLE_SECONDS = 24 * 3600.0
-"""A folder without a lock is nobody's after this time: its disk has none, or its process died early."""
-
-_YOUNG_SECONDS = 5.0
-"""A process that has just made its lock's file may not hold the lock yet."""
+"""On a disk without locks, a folder is nobody's after this time."""
 
 
 @contextmanager
@@ -25,32 +22,43 @@ def unfinished(parent: Path) -> Iterator[Path]:
     """A private folder in `parent`, locked while it is used and removed at the end; first, those that nobody
     uses any more are removed. Raises OSError."""
     remove_leftovers(parent)
-    with TemporaryDirectory(prefix=_PREFIX, dir=parent) as name, ExitStack() as held:
-        # A mounted bucket may not know locks.
-        with suppress(OSError, NotImplementedError):
-            held.enter_context(FileLock(Path(name) / _LOCK))
-        yield Path(name)
+    folder = parent / f"{_PREFIX}{uuid.uuid4().hex}"
+    with ExitStack() as held:
+        held.callback(_lock_of(folder).unlink, missing_ok=True)
+        with suppress(OSError, NotImplementedError):  # a mounted bucket may not know locks
+            held.enter_context(FileLock(_lock_of(folder)))
+        # After its lock, so a folder without one is nobody's.
+        folder.mkdir(mode=0o700)
+        held.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield folder
 
 
 def remove_leftovers(parent: Path) -> None:
     """Remove the folders of processes that no longer run. They hold copies of the database."""
-    for folder in parent.glob(f"{_PREFIX}*"):
+    for path in parent.glob(f"{_PREFIX}*"):
         with suppress(OSError, NotImplementedError):
-            if not _in_use(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+            if path.suffix == _LOCK:
+                if not path.with_suffix("").exists() and _is_old(path):
+                    path.unlink()
+            elif not _in_use(path):
+                shutil.rmtree(path, ignore_errors=True)
+                _lock_of(path).unlink(missing_ok=True)
 
 
 def _in_use(folder: Path) -> bool:
-    lock = folder / _LOCK
-    if lock.exists():
-        if abs(time.time() - lock.stat().st_mtime) < _YOUNG_SECONDS:
-            return True
-        try:
-            with FileLock(lock, timeout=0):
-                return False
-        except Timeout:
-            return True
-        except (OSError, NotImplementedError):
-            pass  # this disk has none
-    newest = max(one.stat().st_mtime for one in (folder, *folder.rglob("*")))
-    return time.time() - newest < _IDLE_SECONDS
+    try:
+        with FileLock(_lock_of(folder), timeout=0):
+            return False
+    except Timeout:
+        return True
+    except (OSError, NotImplementedError):  # this disk has none
+        return not _is_old(folder)
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}{_LOCK}")
+
+
+def _is_old(path: Path) -> bool:
+    newest = max(one.stat().st_mtime for one in (path, *path.rglob("*")))
+    return time.time() - newest >= _IDLE_SECONDS

@@ -64,13 +64,14 @@ def _target(settings: Settings, given: str | None) -> Path:
 
 def _verify(loaded: Loaded, options: argparse.Namespace) -> None:
     from webchat.backups import BackupError, verify
-    from webchat.backups.making import backup_key
+    from webchat.data_folder import make_data_folder
 
+    make_data_folder(loaded.settings)
     bad = 0
     for name in options.file:
         try:
             with known_errors(), interruptible():
-                manifest = verify(Path(name).expanduser(), backup_key(loaded.settings))
+                manifest = verify(loaded.settings, Path(name).expanduser())
         except (BackupError, CommandError) as error:
             print(f"{name}: {error}", file=sys.stderr)
             bad += 1
