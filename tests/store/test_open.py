@@ -7,8 +7,10 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -17,9 +19,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, make_url, text
 
 from tests.clean_environment import ROOT
+from tests.postgres import PostgresServer
 from tests.store.killed_updates import KILLS
 from tests.store.talk import Talk, later
-from webchat.store import DatabaseBusy, NewerDatabase, Store, StoreUnavailable
+from webchat.store import DatabaseBusy, NewerDatabase, Store, StoreUnavailable, database
 from webchat.store.database.migrate import BACKUPS_KEPT, VERSION_TABLE, _config, back_up
 from webchat.store.database.sqlite import Sqlite
 from webchat.store.database.tables import Base
@@ -132,6 +135,22 @@ def test_an_update_that_is_killed_leaves_the_old_tables_or_the_new_ones(url: str
     assert not list(backups.glob("*.unfinished"))
     with closing(Store.open(url)) as store:
         assert Talk(store, talk.owner).shown(said) == ["hello", "hi"]
+
+
+def test_an_update_that_computes_for_long_is_not_timed_out(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL ends a writer's transaction in which nothing happens for a while."""
+    upgrade = command.upgrade
+
+    def slow(*given: Any) -> None:
+        time.sleep(0.5)
+        upgrade(*given)
+
+    monkeypatch.setattr(command, "upgrade", slow)
+    monkeypatch.setattr(database.postgres, "IDLE_MS", 100)
+    with closing(Store.open(postgres.empty())) as store:
+        assert store.local_owner()
 
 
 def _run(url: str, statement: str) -> None:

@@ -72,7 +72,7 @@ class Health:
         self._services = services
         self._streams = 0
         self._database = DatabaseProbe(services.store)
-        self._looked = 0.0
+        self._looked = float("-inf")
 
     async def alive(self) -> State:
         """Whether the process runs."""

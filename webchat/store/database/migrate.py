@@ -85,7 +85,9 @@ def migrate(
             stack.callback(driver.execute, "PRAGMA foreign_keys=ON")
         with connection.begin():
             if isinstance(dialect, Postgres):
-                connection.execute(text("SET LOCAL lock_timeout = 0"))  # another server may be migrating
+                # Another server may be migrating, and this one computes for long between two statements.
+                for limit in ("lock_timeout", "idle_in_transaction_session_timeout"):
+                    connection.execute(text(f"SET LOCAL {limit} = 0"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_KEY})
             config.attributes["connection"] = connection
             command.upgrade(config, target)
