@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,9 @@ async def test_a_database_that_ends_and_comes_back_loses_nothing(
     how: str, servers: int, tmp_path: Path
 ) -> None:
     with restartable() as server:
-        databases = PostgresServer(server.url)
-        databases.forget_the_disk()
-        url = databases.fresh()
+        with closing(PostgresServer(server.url)) as databases:
+            databases.forget_the_disk()
+            url = databases.fresh()
         over = asyncio.Event()
         async with served(url, tmp_path, servers) as (replicas, port, endpoint):
             people = [Person(port, cookie, over, random.Random()) for cookie in await newcomers(port, PEOPLE)]

@@ -23,21 +23,25 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database for the tables of this version, empty."""
     if kind == "sqlite":
-        return f"sqlite:///{tmp_path / 'chat.db'}"
+        yield f"sqlite:///{tmp_path / 'chat.db'}"
+        return
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.fresh()
+    with server.lent(server.fresh()) as url:
+        yield url
 
 
 @pytest.fixture
-def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database without any table."""
     if kind == "sqlite":
-        return f"sqlite:///{tmp_path / 'empty.db'}"
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.empty()
+    with server.lent(server.empty()) as url:
+        yield url
 
 
 @pytest.fixture
