@@ -248,8 +248,7 @@ async def test_the_end_of_the_server_ends_the_replayer_and_an_unreachable_databa
     async with turning(store, EchoBackend()) as turns:
         pass
     await Replayer(store, turns).serve()
-    assert "the database does not answer" in caplog.text
-    assert "Traceback" not in caplog.text
+    assert not caplog.records, "the store logs it"
     ended = store.replay_run(operator.owner, run.id)
     assert (ended.state, ended.done, ended.failed) == ("open", 0, 0)
 

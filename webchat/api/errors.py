@@ -4,7 +4,6 @@ written for it."""
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Awaitable, Callable
 
 from pydantic import ValidationError
@@ -19,8 +18,6 @@ from webchat.auth.failures import failure_answer
 from webchat.store.errors import BadCursor, StoreError
 from webchat.store.records import Owner
 from webchat.turns.errors import failure_of
-
-log = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[ASGIApp]]
 
@@ -46,8 +43,6 @@ def answer_to(error: Exception, reader: Owner | None) -> Response:
     ID is reported."""
     match error:
         case BackendError() | StoreError() if not isinstance(error, BadCursor):
-            if isinstance(error, StoreError) and error.status >= 500:
-                log.error("store error: %s", error)
             return failure_answer(error.status, failure_of(error), reader)
         case ExplainedError():
             return error_answer(error.status, error.code, error.message, error.cure, error.params)

@@ -16,7 +16,7 @@ from webchat.api.events import EventStream
 from webchat.api.reading import json_answer
 from webchat.api.services import Services
 from webchat.api.wire.people import Health as State
-from webchat.store import Store
+from webchat.store import Store, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ class DatabaseProbe:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._attempt: asyncio.Task[DatabaseState] | None = None
+        self._late: asyncio.Task[DatabaseState] | None = None
         self._at = 0.0
 
     async def state(self) -> DatabaseState:
@@ -46,12 +47,16 @@ class DatabaseProbe:
         try:
             return await asyncio.wait_for(asyncio.shield(self._attempt), PROBE_SECONDS)
         except TimeoutError:
-            log.warning("the database did not accept a write within %.0f seconds", PROBE_SECONDS)
+            if self._late is not self._attempt:
+                self._late = self._attempt
+                log.warning("the database did not accept a write within %.0f seconds", PROBE_SECONDS)
             return "database"
 
     async def _tried(self) -> DatabaseState:
         try:
             await self._store.call(self._store.probe)
+        except StoreError:  # the store's log says it
+            return "database"
         except Exception:
             log.warning("the database accepts no writes", exc_info=True)
             return "database"

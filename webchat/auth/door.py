@@ -7,7 +7,6 @@ owner.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 
 from starlette.responses import RedirectResponse, Response
@@ -37,8 +36,6 @@ from webchat.store.errors import StoreUnavailable
 from webchat.store.key_records import KeyScope
 from webchat.store.records import Owner
 from webchat.turns.errors import failure_of
-
-log = logging.getLogger(__name__)
 
 _HEALTH = frozenset({"/healthz", "/readyz"})
 _OPEN = _HEALTH | {"/healthz/stream", "/t/redeem", "/t/switch", "/api/handover/redeem"}
@@ -124,7 +121,6 @@ class Door:
         except StoreUnavailable as error:
             if answering.started:
                 raise
-            log.error("store error: %s", error)
             await failure_answer(503, failure_of(error), None)(scope, receive, answering.send)
         except Exception as error:
             if answering.started:

@@ -47,8 +47,8 @@ class Deliverer:
             while True:
                 try:
                     await self._look()
-                except StoreError as error:
-                    log.error("webhooks wait, as the database does not answer: %s", error)
+                except StoreError:  # the store's log says it
+                    pass
                 except Exception:
                     log.exception("looking for webhooks to tell failed; will retry")
                 await asyncio.sleep(self._look_seconds)
@@ -75,8 +75,8 @@ class Deliverer:
                 claim = self._store.claim_deliveries
                 while some := await self._store.call(claim, webhook.id, AT_ONCE):
                     await asyncio.gather(*(self._attempt(session, webhook, one) for one in some))
-        except StoreError as error:
-            log.error("the webhook %s waits, as the database does not answer: %s", webhook.id, error)
+        except StoreError:  # the store's log says it
+            pass
         except Exception:
             log.exception("telling the webhook %s failed; will retry", webhook.id)
 

@@ -48,8 +48,8 @@ class Replayer:
                 if self._turns.closing:
                     return
                 log.warning("a replay waits until this server may write again")
-            except StoreError as error:
-                log.error("a replay waits, as the database does not answer: %s", error)
+            except StoreError:  # the store's log says it
+                pass
             except Exception:
                 log.exception("a replay stopped; will retry")
             await asyncio.sleep(LOOK_SECONDS)

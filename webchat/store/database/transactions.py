@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Engine
 
 from webchat.store.database.dialect import Dialect
 from webchat.store.database.leases import check_lease, purging_elsewhere
+from webchat.store.database.outage import Outage
 from webchat.store.database.until import Until
 from webchat.store.errors import StoreUnavailable
 
@@ -71,6 +72,7 @@ class Database:
             "read": ThreadPoolExecutor(READERS, thread_name_prefix="store-read"),
             "heavy": ThreadPoolExecutor(HEAVY_READERS, thread_name_prefix="store-heavy"),
         }
+        self._outage = Outage()
         self._commits = 0
         self.watch: Callable[[str, float], None] | None = None
         """Told each verb that had the writer, and for how many seconds."""
@@ -93,8 +95,15 @@ class Database:
         if name == "write":
             if self.watch is not None:
                 work = partial(self._watched, verb, work)
-            work = partial(_in_time, time.monotonic() + WAIT_SECONDS, work)
+            work = partial(self._in_time, time.monotonic() + WAIT_SECONDS, work)
         return await asyncio.get_running_loop().run_in_executor(self._threads[name], work)
+
+    def _in_time(self, deadline: float, work: Callable[[], R]) -> R:
+        if time.monotonic() > deadline:
+            late = StoreUnavailable("The database is too busy.", cure="Try again in a moment.")
+            self._outage.failed(late, write=True)
+            raise late
+        return work()
 
     async def _ended_with_its_caller(self, verb: Any, /, *args: Any, **kwargs: Any) -> Any:
         until, loop = Until(), asyncio.get_running_loop()
@@ -165,7 +174,11 @@ class Database:
     @contextmanager
     def unfenced(self, *, write: bool) -> Iterator[Connection]:
         """A transaction that needs no lease."""
-        with self.dialect.translating(), self._engines[write].begin() as connection:
+        with (
+            self._outage.watching(write=write),
+            self.dialect.translating(),
+            self._engines[write].begin() as connection,
+        ):
             yield connection
 
     def purging(self, connection: Connection) -> datetime:
@@ -181,12 +194,6 @@ class Database:
         except Exception:
             # The log grows meanwhile; nothing is lost.
             _log.exception("the database's write-ahead log was not checkpointed")
-
-
-def _in_time(deadline: float, work: Callable[[], R]) -> R:
-    if time.monotonic() > deadline:
-        raise StoreUnavailable("The database is too busy.", cure="Try again in a moment.")
-    return work()
 
 
 def reads(

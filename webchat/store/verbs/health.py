@@ -20,7 +20,7 @@ class HealthVerbs(Database):
     def probe(self) -> None:
         """Write a row and roll it back. Raises `StoreUnavailable` if that fails or the tables are not this
         version's, `NewerDatabase` for those of a newer one."""
-        with self.dialect.translating():
+        with self._outage.watching(write=True), self.dialect.translating():
             if pending(self._engines[False]):
                 raise StoreUnavailable(
                     "The database has the tables of an older version.", cure="Restart webchat to update them."

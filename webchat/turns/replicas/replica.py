@@ -122,12 +122,15 @@ class Replica:
                 await asyncio.sleep(BEAT_SECONDS)
 
     async def _beat(self) -> None:
+        told = False
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             try:
                 await self._beaten()
+                told = False
             except StoreUnavailable as error:
-                if not self.held:
+                if not self.held and not told:
+                    told = True
                     log.error("this server can't renew its lease, so it accepts nothing: %s", error)
             except Exception:
                 log.exception("renewing the lease failed; will retry")
