@@ -81,25 +81,36 @@ async def test_a_judge_is_chosen_with_its_prompt_and_its_verdicts_are_shown(
     async with make_site() as site:
         tab, who = Sets(site.services), caller(site)
         set_id = await a_set(site, tab, who, 1)
-        *_, model, prompt, remove, _ = await tab.show(who, set_id)
-        assert (model.value, remove.visible) == (None, False)
+        *_, judged, which, called, model, prompt, remove, _ = await tab.show(who, set_id)
+        assert (which.value, called.value, model.value, remove.visible) == ("", "", None, False)
+        assert not judged.visible
         assert "{reply}" in prompt.value
         name = site.services.models.infos()[0].name
         with pytest.raises(gr.Error, match=r"no \{reply\}"):
-            await tab.judge_replies(who, set_id, name, "Is it good?")
-        await tab.judge_replies(who, set_id, name, "<i>Good</i>? {reply}")
+            await tab.judge_replies(who, set_id, "", name, "Is it good?")
+        await tab.judge_replies(who, set_id, "", name, "Kind? {reply}")
+        await tab.judge_replies(who, set_id, " second ", name, "<i>Good</i>? {reply}")
         run = await a_run(site, tab, who, set_id)
-        table, note, *_, model, prompt, remove, _ = await tab.show(who, set_id)
-        assert (model.value, prompt.value, remove.visible) == (name, "<i>Good</i>? {reply}", True)
-        assert f"Judge {name}: 2 of 2 verdicts, 0 failed." in note.value
-        assert table.value["headers"][-4:-1] == ["Judge: pass", "No verdict", "Judge’s tokens"]
-        assert table.value["data"][0][-3] == "1", "an echo decides nothing"
+        _, note, *_, judged, which, called, model, prompt, remove, _ = await tab.show(who, set_id)
+        assert [value for _, value in which.choices] == ["", name, "second"]
+        assert (which.value, called.value, model.value, remove.visible) == ("second", "second", name, True)
+        assert prompt.value == "<i>Good</i>? {reply}"
+        shown = await tab.judge_of(who, set_id, name)
+        assert [one.value for one in shown[:3]] == [name, name, "Kind? {reply}"]
+        shown = await tab.judge_of(who, set_id, "")
+        assert [one.value for one in shown[:2]] == ["", None]
+        assert f"Judge {name}, second: 4 of 4 verdicts, 0 failed." in note.value
+        assert f"{name} gave no verdict on most replies" in note.value
+        assert judged.value["headers"][:4] == ["Judge", "Variant", "Pass", "No verdict"]
+        assert [row[0] for row in judged.value["data"]] == [name] * 2 + ["second"] * 2
+        assert {row[3] for row in judged.value["data"]} == {"1"}, "an echo decides nothing"
         compared, *_ = await SideBySide(site.services).compare(who, set_id, STORED, run)
-        assert compared.value.count("no verdict") == 2
+        assert compared.value.count("no verdict") == 4
         assert "&lt;i&gt;Good&lt;/i&gt;?" in compared.value
         assert "<script" not in compared.value
-        await tab.stop_judging(who, set_id)
+        await tab.stop_judging(who, set_id, "second")
         assert told[-1] == "The judge and its verdicts were removed."
+        assert [one.name for one in site.store.replay_set(who.owner.id, set_id).judges] == [name]
 
 
 async def test_a_set_is_chosen_by_its_fields_and_checked_line_by_line(make_site: MakeSite) -> None:

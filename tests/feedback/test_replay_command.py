@@ -58,16 +58,24 @@ def test_a_judge_is_asked_by_the_command(url: str, capsys: pytest.CaptureFixture
     asked = ["replay", "--set", "bad", "--rating", "bad", "--judge", "echo"]
     assert run([*asked, "--judge-prompt", "prompt.txt", "--model", "echo"]) == 0
     told = capsys.readouterr()
-    assert (
-        "echo: 1 done, 0 failed, 0 unchanged, 0 refusals, 1 without a verdict, by their own model" in told.out
-    )
-    assert "Judge: echo," in told.err
+    assert "echo: 1 done, 0 failed, 0 unchanged, 0 refusals, " in told.out
+    assert "judge echo: 1 without a verdict, its own model" in told.out
+    assert "echo gave no verdict on most replies" in told.err
+    more = ["--judge", "echo", "--judge-name", "second"]
+    assert run(["replay", "--set", "bad", *more]) == 0
+    told = capsys.readouterr()
+    assert told.out.count("judge echo:") == told.out.count("judge second:") == 2
     for flags, why in (
         (["--judge", "unknown"], 'no model "unknown"'),
-        (["--judge-prompt", "none.txt"], "none.txt"),
+        (["--judge-prompt", "none.txt"], "--judge-prompt needs --judge or --judge-name"),
+        (["--judge-name", "second", "--judge-prompt", "none.txt"], "none.txt"),
+        (["--judge-name", "third", "--no-judge"], "it has echo, second"),
     ):
         assert run(["replay", "--set", "bad", *flags]) == 2
         assert why in capsys.readouterr().err
+    assert run(["replay", "--set", "bad", "--no-judge", "--judge-name", "echo"]) == 0
+    told = capsys.readouterr()
+    assert ("judge echo:" in told.out, "judge second:" in told.out) == (False, True)
     assert run(["replay", "--set", "bad", "--no-judge"]) == 0
     assert "verdict" not in capsys.readouterr().out
 

@@ -20,11 +20,12 @@ from webchat.store.replay_records import (
     STORED,
     OpenedReplay,
     ReplayChoice,
+    ReplayJudge,
     ReplayRun,
     ReplaySet,
     ReplayVariant,
 )
-from webchat.store.replays.rows import MOST_ATTEMPTS
+from webchat.store.replays.rows import MOST_ATTEMPTS, dump_judge, dump_variant, load_judges
 
 LAST = ReplayChoice()
 PLAIN = ReplayVariant("other")
@@ -353,6 +354,37 @@ def test_a_vote_counts_once_and_like_any_other(store: Store, operator: Talk) -> 
     assert usable.right.judged is not None
     assert (usable.left.judged.reply, usable.right.judged.reply) == ("again", "A")
     assert usable.left.judged.prompt == usable.right.judged.prompt
+    (item,) = store.replay_items(operator.owner, made.id, [run.id])
+    assert (item.stored.liked, item.replies[0].liked) == (-1, 1)
+
+
+def test_each_judge_of_a_set_has_runs_of_its_own_and_those_of_before_keep_theirs(
+    store: Store, operator: Talk
+) -> None:
+    operator.say("a", "A")
+    made = store.make_replay_set(operator.owner, "all", LAST)
+    run = _run(store, operator, made)
+    # As judges were stored while a set had one, called by its model's name.
+    before = {"kind": "judge", "name": "small", "value": "{reply}", "variant": dump_variant(PLAIN)}
+    old = ReplayJudge("small", "{reply}", PLAIN, "small")
+    assert (dump_judge(old), load_judges([before])) == (before, (old,))
+    new = ReplayJudge("strict", "Strictly: {reply}", PLAIN, "small")
+    store.judge_replays(operator.owner, made.id, [old])
+    ((of_stored, of_run),) = store.replay_judging(operator.owner, made.id)
+    store.judge_replays(operator.owner, made.id, [old, new])
+    assert store.replay_set(operator.owner, made.id).judges == (old, new)
+    first, second = store.replay_judging(operator.owner, made.id)
+    assert [one.id for one in first] == [of_stored.id, of_run.id]
+    assert [one.judges for one in second] == [STORED, run.id]
+    for one, prompt in ((first[0], "{reply}"), (second[0], "Strictly: {reply}")):
+        about = store.replay_to_judge(one.id, 1)
+        assert about is not None
+        assert (about.prompt, about.reply) == (prompt, "A")
+    store.judge_replays(operator.owner, made.id, [new])
+    assert store.replay_to_judge(first[0].id, 1) is None
+    assert [[one.id for one in runs] for runs in store.replay_judging(operator.owner, made.id)] == [
+        [one.id for one in second]
+    ]
 
 
 def _texts(store: Store, operator: Talk, made: ReplaySet) -> list[str]:

@@ -49,12 +49,13 @@ class ReplayVariant:
 
 @dataclass(frozen=True, slots=True)
 class ReplayJudge:
-    """A model that is asked what it thinks of the replies of a set. name: of the model, as it is shown.
-    prompt: with placeholders, see `webchat.feedback.replay.judging`."""
+    """A model that is asked what it thinks of the replies of a set. name: of the judge, unlike others' of the
+    set. prompt: with placeholders, see `webchat.feedback.replay.judging`. model: its name, as it is shown."""
 
     name: str
     prompt: str
     variant: ReplayVariant
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,14 @@ class ReplaySet:
     assertions: Sequence[Mapping[str, Any]]
     created_at: datetime
     items: int
-    judged_by: ReplayJudge | None = None
+    judges: tuple[ReplayJudge, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayRun:
     """A set on one variant. done, failed: of its items; what is neither is still to be done. judges: of a run
-    of the set's judge, the id of the run whose replies it judges, or `STORED`; its replies are verdicts."""
+    of one of the set's judges, the id of the run whose replies it judges, or `STORED`; its replies are
+    verdicts."""
 
     id: str
     set_id: str
@@ -94,11 +96,12 @@ class ReplayRun:
 @dataclass(frozen=True, slots=True)
 class ToJudge:
     """A reply that is judged. path: what the model was sent. reference: the better answer that operators or
-    people wrote for the stored reply; empty for none."""
+    people wrote for the stored reply; empty for none. prompt: of the judge."""
 
     path: tuple[PathMessage, ...]
     reply: str
     reference: str
+    prompt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,9 @@ class OpenedReplay:
 @dataclass(frozen=True, slots=True)
 class ReplayReply:
     """A reply beside others to the same message. state: `None` if none was begun. Times in seconds from the
-    start of its turn. prompt: what a judge was asked; of other replies it is not read."""
+    start of its turn. prompt: what a judge was asked; of other replies it is not read. liked: how many people
+    found it good, less those who found it bad, with their thumbs or in comparisons; what reviewers rejected
+    does not count."""
 
     message_id: str | None
     state: TurnState | None
@@ -134,6 +139,7 @@ class ReplayReply:
     queued_seconds: float | None = None
     seed: int | None = None
     prompt: str = ""
+    liked: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from webchat.settings import Settings
 
 if TYPE_CHECKING:
     from webchat.store import Store
-    from webchat.store.replay_records import ReplayChoice, ReplayRun, ReplaySet, ReplayVariant
+    from webchat.store.replay_records import ReplayChoice, ReplayJudge, ReplayRun, ReplaySet, ReplayVariant
 
 SAMPLING = {
     "temperature": float,
@@ -52,35 +52,55 @@ def chosen_set(store: Store, operator: str, options: argparse.Namespace) -> Repl
     return found
 
 
-def choose_judge(
+def choose_judges(
     settings: Settings, store: Store, operator: str, chosen: ReplaySet, options: argparse.Namespace
 ) -> bool:
-    """Give a set a judge, or none; whether it has work to do now."""
-    from webchat.feedback.replay import BadCheck, default_prompt, judge
-    from webchat.sentences import LANGUAGES
+    """Give a set one more judge, another one, or fewer; whether they have work to do now."""
+    from webchat.feedback.replay import BadCheck, with_judge
 
+    name = options.judge_name
+    changed = options.judged_by or options.judge_prompt
+    if name is not None and not changed and all(one.name != name for one in chosen.judges):
+        raise CommandError(f'this set has no judge "{printable(name)}"; it has {_named(chosen)}.')
     if options.no_judge:
-        store.judge_replays(operator, chosen.id, None)
+        left = [] if name is None else [one for one in chosen.judges if one.name != name]
+        store.judge_replays(operator, chosen.id, left)
         return False
-    by = chosen.judged_by
-    if options.judged_by or options.judge_prompt:
-        name = options.judged_by or (by.name if by else None)
-        if name is None:
-            raise CommandError("--judge-prompt needs --judge: this set has no judge.")
-        _must_be_there(settings, name)
-        language = next((one for one in LANGUAGES if one == settings.language), LANGUAGES[0])
-        prompt = by.prompt if by else default_prompt(language)
-        if options.judge_prompt:
-            prompt = _read(Path(options.judge_prompt).expanduser())
+    judges = list(chosen.judges)
+    if changed:
         try:
-            by = judge(name, name, prompt)
+            judges = with_judge(judges, _judge(settings, chosen, options))
         except BadCheck as error:
-            raise CommandError(f"--judge-prompt: {error}.") from None
+            raise CommandError(f"--judge: {error}.") from None
     elif not options.retry:
         return False
-    if by is not None:
-        store.judge_replays(operator, chosen.id, by)
-    return by is not None
+    if judges:
+        store.judge_replays(operator, chosen.id, judges)
+    return bool(judges)
+
+
+def _judge(settings: Settings, chosen: ReplaySet, options: argparse.Namespace) -> ReplayJudge:
+    """A new judge, or an earlier one of the name with what is new about it. Raises BadCheck."""
+    from webchat.feedback.replay import default_prompt, judge
+    from webchat.sentences import LANGUAGES
+
+    name = options.judge_name or options.judged_by
+    if name is None and len(chosen.judges) == 1:
+        name = chosen.judges[0].name
+    before = next((one for one in chosen.judges if one.name == name), None)
+    model = options.judged_by or (before.model if before else None)
+    if model is None:
+        raise CommandError(f"--judge-prompt needs --judge or --judge-name; this set has {_named(chosen)}.")
+    _must_be_there(settings, model)
+    language = next((one for one in LANGUAGES if one == settings.language), LANGUAGES[0])
+    prompt = before.prompt if before else default_prompt(language)
+    if options.judge_prompt:
+        prompt = _read(Path(options.judge_prompt).expanduser())
+    return judge(model, model, prompt, name)
+
+
+def _named(chosen: ReplaySet) -> str:
+    return ", ".join(printable(one.name) for one in chosen.judges) or "no judge"
 
 
 def _read(path: Path) -> str:

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from webchat.commands.replay.choosing import RATINGS, SAMPLING, choose_judge, chosen_set, started_runs
+from webchat.commands.replay.choosing import RATINGS, SAMPLING, choose_judges, chosen_set, started_runs
 from webchat.commands.replay.printing import print_results, print_sets, write_report
 from webchat.commands.replay.running import cancel_runs, do_runs
 from webchat.commands.terminal import AddCommand, opened, printable
@@ -55,11 +55,14 @@ def add_replay_command(add: AddCommand, option: Callable[..., None]) -> None:
     for name, kind in SAMPLING.items():
         about = f"{name} in place of each chat's"
         option(made, f"--{name.replace('_', '-')}", dest=f"set_{name}", type=kind, metavar="N", help=about)
-    about = "a model of the picker that judges the replies of the set, stored and replayed"
+    about = "one more judge of the set: a model of the picker that judges replies, stored and replayed"
     option(made, "--judge", dest="judged_by", metavar="NAME", help=about)
+    about = "the name of the judge (the model's); an earlier one of this name is changed"
+    option(made, "--judge-name", metavar="NAME", help=about)
     about = "a file with what the judge is asked: {conversation}, {reply} and {reference} are filled in"
     option(made, "--judge-prompt", metavar="FILE", help=about)
-    option(made, "--no-judge", action="store_true", help="remove the judge of the set with its verdicts")
+    about = "remove the judge of this --judge-name with its verdicts; without a name all judges of the set"
+    option(made, "--no-judge", action="store_true", help=about)
     option(made, "--retry", action="store_true", help="do what failed once more")
     about = "write the results as one HTML file, in the language of --language"
     option(made, "--report", metavar="FILE", help=about)
@@ -82,7 +85,7 @@ def _replay(loaded: Loaded, options: argparse.Namespace) -> None:
         if options.cancel:
             cancel_runs(store, operator, chosen)
             return
-        judged = choose_judge(settings, store, operator, chosen, options)
+        judged = choose_judges(settings, store, operator, chosen, options)
         runs = started_runs(settings, store, operator, chosen, options)
         chosen = store.replay_set(operator, chosen.id)
     if runs or judged:

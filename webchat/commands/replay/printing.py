@@ -10,13 +10,16 @@ from webchat.commands.terminal import known_errors, printable
 from webchat.settings import Settings
 
 if TYPE_CHECKING:
+    from webchat.feedback.replay import Judged
+    from webchat.feedback.results import Interval
     from webchat.store import Store
     from webchat.store.replay_records import ReplaySet
 
 
 def print_results(store: Store, operator: str, chosen: ReplaySet) -> None:
     """What the replies of each variant are like."""
-    from webchat.feedback.replay import Summary, summaries
+    from webchat.feedback.replay import Summary, doubts, summaries
+    from webchat.sentences import locale
 
     def line(name: str, one: Summary, state: str = "") -> str:
         counts = f"{one.done} done, {one.failed} failed, {one.same} unchanged, " if state else ""
@@ -30,16 +33,10 @@ def print_results(store: Store, operator: str, chosen: ReplaySet) -> None:
         if one.passed is not None and one.passed_interval is not None:
             low, high = one.passed_interval.low, one.passed_interval.high
             passed = f"{one.passed} pass the checks ({low:.0%} to {high:.0%})"
-        judged = ""
-        if one.judged is not None and one.judged.interval is not None:
-            low, high = one.judged.interval.low, one.judged.interval.high
-            judged = f"{one.judged.passed} of {one.judged.verdicts} pass the judge ({low:.0%} to {high:.0%})"
-        if one.judged is not None and one.judged.unclear:
-            judged = ", ".join(filter(None, (judged, f"{one.judged.unclear} without a verdict")))
-        if one.judged is not None and one.judged.own:
-            judged += ", by their own model"
-        told = (shares, passed, judged, *means, "" if state == "done" else state)
-        return f"{printable(name)}: {', '.join(filter(None, told))}"
+        told = (shares, passed, *means, "" if state == "done" else state)
+        own = f"{printable(name)}: {', '.join(filter(None, told))}"
+        judged = (_judged(by) for by in one.judged if by.verdicts + by.unclear)
+        return "\n".join((own, *judged))
 
     runs = store.replay_runs(operator, chosen.id)
     stored, *again = summaries(store, operator, chosen, [run.id for run in runs])
@@ -48,12 +45,29 @@ def print_results(store: Store, operator: str, chosen: ReplaySet) -> None:
         print(line(run.name, one, run.state))
     if any(run.failed for run in runs):
         print(f"To do what failed once more: webchat replay --set {chosen.name} --retry", file=sys.stderr)
-    if chosen.judged_by is not None:
-        tokens = sum(one.judged.tokens for one in (stored, *again) if one.judged)
-        print(
-            f"Judge: {printable(chosen.judged_by.name)}, {tokens} tokens. It can be wrong.", file=sys.stderr
-        )
+    if chosen.judges:
+        tokens = sum(judged.tokens for one in (stored, *again) for judged in one.judged)
+        print(f"Judges took {tokens} tokens, and can be wrong.", file=sys.stderr)
+        for doubt in doubts([stored, *again], locale("en")):
+            print(printable(doubt), file=sys.stderr)
     print("Refusals are guessed from phrases at the beginning of replies.", file=sys.stderr)
+
+
+def _judged(one: Judged) -> str:
+    """What a judge decided about one variant."""
+    shares = [_share(one.passed, one.verdicts, "pass", one.interval)]
+    if one.unclear:
+        shares.append(f"{one.unclear} without a verdict")
+    shares.append(_share(one.agreed, one.liked, "as people rated", one.agreed_interval))
+    if one.own:
+        shares.append("its own model")
+    return f"  judge {printable(one.name)}: {', '.join(filter(None, shares))}"
+
+
+def _share(part: int, whole: int, what: str, interval: Interval | None) -> str:
+    if interval is None:
+        return ""
+    return f"{part} of {whole} {what} ({interval.low:.0%} to {interval.high:.0%})"
 
 
 def write_report(settings: Settings, store: Store, operator: str, chosen: ReplaySet, path: Path) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from webchat.commands.terminal import CommandError, known_errors, opened, printable
@@ -50,7 +51,7 @@ def do_runs(settings: Settings, operator: str, chosen: ReplaySet) -> None:
 
 def cancel_runs(store: Store, operator: str, chosen: ReplaySet) -> None:
     runs = [run for run in store.replay_runs(operator, chosen.id) if run.state == "open"]
-    for run in (*runs, *store.replay_judging(operator, chosen.id)):
+    for run in (*runs, *chain(*store.replay_judging(operator, chosen.id))):
         store.cancel_replay(operator, run.id)
     print(f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} cancelled. Replies being written are finished.")
 
@@ -90,13 +91,20 @@ def _follow(settings: Settings, operator: str, chosen: ReplaySet) -> None:
 
 
 def _all_runs(store: Store, operator: str, chosen: ReplaySet) -> list[ReplayRun]:
-    """Those of the set, and its judge's, with names to show."""
+    """Those of the set, and its judges', with names to show."""
     from webchat.store.replay_records import STORED
 
     runs = store.replay_runs(operator, chosen.id)
     names = {STORED: "as stored", **{run.id: run.name for run in runs}}
-    judging = store.replay_judging(operator, chosen.id)
-    return [*runs, *(replace(one, name=f"judge of {names.get(one.judges or '', '')}") for one in judging)]
+    judging = zip(chosen.judges, store.replay_judging(operator, chosen.id), strict=False)
+    return [
+        *runs,
+        *(
+            replace(one, name=f"{judge.name} on {names.get(one.judges or '', '')}")
+            for judge, theirs in judging
+            for one in theirs
+        ),
+    ]
 
 
 def _progress(runs: Sequence[ReplayRun], shown: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import gradio as gr
@@ -16,14 +17,18 @@ from webchat.console.feedback.judgement import reason_of
 from webchat.console.replay.choosing import FILTERS, RATINGS, checks_of, choice_of, is_id
 from webchat.console.times import plain
 from webchat.feedback.replay import (
+    JUDGE_COLUMNS,
     BadCheck,
     columns_of,
     default_name,
     default_prompt,
+    doubts,
     dump_checks,
     judge,
+    judge_rows,
     summaries,
     summary_cells,
+    with_judge,
 )
 from webchat.feedback.replay import checked as checked_checks
 from webchat.prompts.personas import Personas
@@ -98,11 +103,11 @@ class Sets:
             none = gr.Dropdown([], value=None)
             hidden = gr.Dataframe(visible=False)
             closed = (gr.Timer(active=False), gr.Column(visible=False), gr.Button(visible=False))
-            return [hidden, note, none, none, none, *closed, *self._judge(caller, None), None]
+            return [hidden, note, none, none, none, *closed, hidden, *self._judges(caller, ()), None]
         operator = caller.owner.id
         of = await self._store.call(self._store.replay_set, operator, set_id)
         runs = await self._store.call(self._store.replay_runs, operator, of.id)
-        judging = await self._store.call(self._store.replay_judging, operator, of.id)
+        judging = list(chain(*await self._store.call(self._store.replay_judging, operator, of.id)))
         found = await asyncio.to_thread(summaries, self._store, operator, of, [one.id for one in runs])
         headers = [caller.t(f"replay.column.{name}") for name in columns_of(of)]
         names = [caller.t("replay.stored"), *(one.name for one in runs)]
@@ -117,28 +122,46 @@ class Sets:
         sides = [(caller.t("replay.stored"), STORED), *((one.name, one.id) for one in runs)]
         return [
             gr.Dataframe([list(row) for row in rows], headers=headers, visible=True),
-            gr.Markdown(_note(caller, of, runs, judging), visible=True),
+            gr.Markdown(_note(caller, of, runs, judging, doubts(found, words)), visible=True),
             gr.Dropdown([(one.name, one.id) for one in runs], value=runs[-1].id if runs else None),
             gr.Dropdown(sides, value=STORED),
             gr.Dropdown(sides, value=runs[-1].id if runs else STORED),
             gr.Timer(active=_some_open([*runs, *judging])),
             gr.Column(visible=bool(runs)),
             gr.Button(link=f"../api/replays/{of.id}/report", visible=bool(runs)),
-            *self._judge(caller, of.judged_by),
+            gr.Dataframe(
+                [list(row) for row in judge_rows(names, found, words)],
+                headers=[caller.t(f"replay.column.{name}") for name in JUDGE_COLUMNS],
+                visible=bool(of.judges),
+            ),
+            *self._judges(caller, of.judges),
             table,
         ]
 
     def _models(self) -> list[str]:
         return [info.name for info in self._services.models.infos() if not info.missing]
 
+    def _judges(self, caller: Caller, judges: Sequence[ReplayJudge]) -> list[Any]:
+        """The choice of a judge, of which the newest is chosen, and what is known of it."""
+        last = judges[-1] if judges else None
+        choices = [(caller.t("console.replay.new_judge"), ""), *((one.name, one.name) for one in judges)]
+        return [gr.Dropdown(choices, value=last.name if last else ""), *self._judge(caller, last)]
+
     def _judge(self, caller: Caller, judge: ReplayJudge | None) -> list[Any]:
-        chosen = None if judge is None else judge.name
-        names = dict.fromkeys([*self._models(), *([] if chosen is None else [chosen])])
+        names = dict.fromkeys([*self._models(), *([] if judge is None else [judge.model])])
         return [
-            gr.Dropdown(list(names), value=chosen),
+            gr.Textbox("" if judge is None else judge.name),
+            gr.Dropdown(list(names), value=None if judge is None else judge.model),
             gr.Textbox(default_prompt(caller.language) if judge is None else judge.prompt),
             gr.Button(visible=judge is not None),
         ]
+
+    async def judge_of(self, caller: Caller, set_id: object, name: object) -> list[Any]:
+        """What is known of a judge."""
+        judges: Sequence[ReplayJudge] = ()
+        if is_id(set_id):
+            judges = (await self._store.call(self._store.replay_set, caller.owner.id, set_id)).judges
+        return self._judge(caller, next((one for one in judges if one.name == name), None))
 
     async def tick(self, caller: Caller, set_id: object, table: object) -> list[Any]:
         """The runs again, while some are open; what was chosen stays. Replies are read only where a run began
@@ -147,7 +170,7 @@ class Sets:
             operator = caller.owner.id
             of = await self._store.call(self._store.replay_set, operator, table.set_id)
             runs = await self._store.call(self._store.replay_runs, operator, table.set_id)
-            judging = await self._store.call(self._store.replay_judging, operator, table.set_id)
+            judging = list(chain(*await self._store.call(self._store.replay_judging, operator, of.id)))
             if _states([*runs, *judging]) == table.runs:
                 value = gr.Dataframe(table.with_counts(runs), headers=list(table.headers), visible=True)
                 note = gr.Markdown(_note(caller, of, runs, judging), visible=True)
@@ -206,7 +229,9 @@ class Sets:
         await self._store.call(start, caller.owner.id, checked(set_id), called, variant)
         tell(caller, "console.replay.started")
 
-    async def judge_replies(self, caller: Caller, set_id: object, model: object, prompt: object) -> None:
+    async def judge_replies(
+        self, caller: Caller, set_id: object, name: object, model: object, prompt: object
+    ) -> None:
         """Have a model judge the replies of a set."""
         if not isinstance(model, str) or not model:
             raise refuse(caller, "console.replay.needs_model")
@@ -214,16 +239,21 @@ class Sets:
         if chosen.missing:
             raise NotFound("model")
         text = prompt.strip() if isinstance(prompt, str) else ""
+        called = name.strip()[:_NAME_CHARS] if isinstance(name, str) else ""
+        of = await self._store.call(self._store.replay_set, caller.owner.id, checked(set_id))
         try:
-            by = judge(model, chosen.key or model, text or default_prompt(caller.language))
+            by = judge(model, chosen.key or model, text or default_prompt(caller.language), called)
+            judges = with_judge(of.judges, by)
         except BadCheck as error:
             raise refuse(caller, "console.replay.bad_check", why=str(error)) from None
-        await self._store.call(self._store.judge_replays, caller.owner.id, checked(set_id), by)
+        await self._store.call(self._store.judge_replays, caller.owner.id, of.id, judges)
         tell(caller, "console.replay.judging")
 
-    async def stop_judging(self, caller: Caller, set_id: object) -> None:
-        """Delete the judge of a set with its verdicts."""
-        await self._store.call(self._store.judge_replays, caller.owner.id, checked(set_id), None)
+    async def stop_judging(self, caller: Caller, set_id: object, name: object) -> None:
+        """Delete a judge of a set with its verdicts."""
+        of = await self._store.call(self._store.replay_set, caller.owner.id, checked(set_id))
+        left = [one for one in of.judges if one.name != name]
+        await self._store.call(self._store.judge_replays, caller.owner.id, of.id, left)
         tell(caller, "console.replay.judge_removed")
 
     async def cancel(self, caller: Caller, run_id: object) -> None:
@@ -252,16 +282,23 @@ def _number(caller: Caller, name: str, value: object) -> float | int | None:
         raise refuse(caller, "console.replay.bad_number", what=caller.t(f"console.replay.{name}")) from None
 
 
-def _note(caller: Caller, of: ReplaySet, runs: Sequence[ReplayRun], judging: Sequence[ReplayRun]) -> str:
+def _note(
+    caller: Caller,
+    of: ReplaySet,
+    runs: Sequence[ReplayRun],
+    judging: Sequence[ReplayRun],
+    doubts: Sequence[str] = (),
+) -> str:
     key = "console.replay.has" if runs else "console.replay.no_runs"
     told = caller.t(key, count=of.items)
-    if of.judged_by is None:
+    if not of.judges:
         return told
     done, items, failed = (sum(getattr(one, name) for one in judging) for name in ("done", "items", "failed"))
+    names = ", ".join(one.name for one in of.judges)
     progress = caller.t(
-        "console.replay.judge_progress", name=plain(of.judged_by.name), done=done, items=items, failed=failed
+        "console.replay.judge_progress", name=plain(names), done=done, items=items, failed=failed
     )
-    return f"{told}\n\n{progress}"
+    return "\n\n".join((told, progress, *map(plain, doubts)))
 
 
 def _some_open(runs: Sequence[ReplayRun]) -> bool:

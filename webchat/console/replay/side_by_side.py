@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -14,10 +14,10 @@ from webchat.console.asking import Caller
 from webchat.console.paging import FIRST, Place, shown
 from webchat.console.replay.choosing import is_id
 from webchat.console.replay.votes import as_block
-from webchat.feedback.replay import JudgedItem, facts_of, judged_items, verdict_of_judge, word_diff
+from webchat.feedback.replay import JudgedItem, facts_of, judged_items, verdicts_of_judges, word_diff
 from webchat.feedback.replay.marked import marked_new, marked_old
 from webchat.sentences import locale
-from webchat.store.replay_records import STORED, ReplayReply, ReplayRun
+from webchat.store.replay_records import STORED, ReplayJudge, ReplayRun
 
 MOST_SHOWN = 10
 
@@ -51,6 +51,7 @@ class SideBySide:
             return [gr.Markdown(""), *shown(FIRST, None)]
         runs = [one for one in dict.fromkeys((left, right)) if one != STORED]
         operator = caller.owner.id
+        of = await self._store.call(self._store.replay_set, operator, set_id)
         judging = await self._store.call(self._store.replay_judging, operator, set_id)
         after, limit = int(place.cursor or 0), MOST_SHOWN + 1
         found = await asyncio.to_thread(
@@ -58,7 +59,7 @@ class SideBySide:
         )
         items = found[:MOST_SHOWN]
         names = await self._names(caller, set_id)
-        parts = await asyncio.to_thread(_table, caller, items, runs, (left, right), names)
+        parts = await asyncio.to_thread(_table, caller, of.judges, items, runs, (left, right), names)
         next = str(items[-1][0].number) if len(found) > MOST_SHOWN else None
         return [gr.Markdown(as_block(parts)), *shown(place, next)]
 
@@ -69,6 +70,7 @@ class SideBySide:
 
 def _table(
     caller: Caller,
+    judges: Sequence[ReplayJudge],
     items: Sequence[JudgedItem],
     runs: Sequence[str],
     sides: tuple[str, str],
@@ -85,7 +87,8 @@ def _table(
         pieces = word_diff(left.text, right.text)
         cells = "".join(
             f'<td><div class="wc-replay-facts">{facts_of(reply, words)}</div>'
-            f'<div class="wc-replay-text" dir="auto">{text}</div>{_verdict(reply, judged[side], words)}</td>'
+            f'<div class="wc-replay-text" dir="auto">{text}</div>'
+            f"{verdicts_of_judges(judges, reply, judged[side], words)}</td>"
             for side, reply, text in (
                 (sides[0], left, marked_old(pieces)),
                 (sides[1], right, marked_new(pieces)),
@@ -95,10 +98,6 @@ def _table(
         rows.append(f'<tr class="wc-replay-asked">{asked}</tr><tr>{cells}</tr>')
     body = "".join(rows)
     return f'<table class="wc-replay"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
-
-
-def _verdict(reply: ReplayReply, answer: ReplayReply | None, words: Mapping[str, str]) -> str:
-    return "" if answer is None else verdict_of_judge(reply, answer, words)
 
 
 def _place(value: object) -> Place:

@@ -69,15 +69,16 @@ class NewRun:
         self.fields = [self.model, self.template, *texts]
 
 
-class Judge:
-    """The form of a set's judge. fields: what `Sets.judge_replies` takes, after the set."""
+class Judges:
+    """The form of a set's judges. fields: what `Sets.judge_replies` takes, after the set."""
 
     def __init__(self, make: Maker) -> None:
         label = make.label
         with gr.Accordion(label("console.replay.judge"), open=False, elem_id="wc-replay-judge"):
             gr.Markdown(label("console.replay.judge_is"), elem_classes=["wc-note"])
             with gr.Row(elem_classes=["wc-bar"]):
-                model = make.choice("judge_model")
+                self.chosen = make.choice("which_judge", "console.replay.new_judge")
+                name, model = make.text("judge_name"), make.choice("judge_model")
             prompt = gr.Textbox(
                 label=label("console.replay.judge_prompt"),
                 lines=10,
@@ -88,7 +89,7 @@ class Judge:
             with gr.Row(elem_classes=["wc-buttons"]):
                 self.start = make.button("judge_replies", "primary")
                 self.stop = make.button("stop_judging")
-        self.fields = [model, prompt]
+        self.fields = [name, model, prompt]
 
 
 class Results:
@@ -122,7 +123,10 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
         interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-replay-runs"
     )
     gr.Markdown(label("replay.columns_are"), elem_classes=["wc-note"])
-    new_set, new_run, judge = NewSet(make), NewRun(make), Judge(make)
+    judged = gr.Dataframe(
+        interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-replay-judged"
+    )
+    new_set, new_run, judge = NewSet(make), NewRun(make), Judges(make)
     with gr.Row(elem_classes=["wc-buttons"]):
         delete = make.button("delete")
     results = Results(make, services, chosen)
@@ -131,7 +135,7 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
 
     left, right, pager = results.left, results.right, results.pager
     outputs = [table, note, results.run, left, right, timer, results.column, results.as_file]
-    outputs += [*judge.fields, judge.stop, computed]
+    outputs += [judged, judge.chosen, *judge.fields, judge.stop, computed]
     choosing = [chosen, *new_set.filters[:4], new_run.model, new_run.template]
     show, choose = handler("operator", sets.show), handler("operator", sets.choices)
     side: Any = {"inputs": [chosen, left, right], "outputs": [results.compared, *pager.parts], **QUIET}
@@ -139,6 +143,9 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
     gr.on([page.load, tab.select, refresh.click], choose, chosen, choosing, **QUIET).success(
         show, chosen, outputs, **QUIET
     ).success(compare, **side)
+    judge.chosen.input(
+        handler("operator", sets.judge_of), [chosen, judge.chosen], [*judge.fields, judge.stop], **QUIET
+    )
     chosen.input(show, chosen, outputs, **QUIET).success(compare, **side)
     for changed in (left, right):
         changed.input(compare, **side)
@@ -149,7 +156,7 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
         new_set.create.click(handler("operator", sets.create), new_set.fields, chosen, **QUIET),
         new_run.start.click(handler("operator", sets.start), [chosen, *new_run.fields], None, **QUIET),
         judge.start.click(handler("operator", sets.judge_replies), [chosen, *judge.fields], None, **QUIET),
-        judge.stop.click(handler("operator", sets.stop_judging), chosen, None, **QUIET),
+        judge.stop.click(handler("operator", sets.stop_judging), [chosen, judge.chosen], None, **QUIET),
         results.cancel.click(handler("operator", sets.cancel), results.run, None, **QUIET),
         results.retry.click(handler("operator", sets.retry), results.run, None, **QUIET),
         delete.click(handler("operator", sets.delete), chosen, None, **QUIET),

@@ -7,17 +7,28 @@ the process.
 
 from webchat.feedback.replay.checks import BadCheck, Check, checked, dump_checks
 from webchat.feedback.replay.choosing import BadExport, held_out
-from webchat.feedback.replay.comparing import Summary, is_whole, items, summaries
+from webchat.feedback.replay.comparing import Judged, Summary, is_whole, items, summaries, undecided
 from webchat.feedback.replay.diff import Piece, word_diff
-from webchat.feedback.replay.judging import JudgedItem, default_prompt, judge, judged_items
-from webchat.feedback.replay.report import columns_of, facts_of, report, summary_cells, verdict_of_judge
+from webchat.feedback.replay.judging import JudgedItem, default_prompt, judge, judged_items, with_judge
+from webchat.feedback.replay.report import (
+    JUDGE_COLUMNS,
+    columns_of,
+    doubts,
+    facts_of,
+    judge_rows,
+    report,
+    summary_cells,
+    verdicts_of_judges,
+)
 from webchat.feedback.replay.running import Replayer
 from webchat.feedback.replay.variants import default_name
 
 __all__ = [
+    "JUDGE_COLUMNS",
     "BadCheck",
     "BadExport",
     "Check",
+    "Judged",
     "JudgedItem",
     "Piece",
     "Replayer",
@@ -26,16 +37,20 @@ __all__ = [
     "columns_of",
     "default_name",
     "default_prompt",
+    "doubts",
     "dump_checks",
     "facts_of",
     "held_out",
     "is_whole",
     "items",
     "judge",
+    "judge_rows",
     "judged_items",
     "report",
     "summaries",
     "summary_cells",
-    "verdict_of_judge",
+    "undecided",
+    "verdicts_of_judges",
+    "with_judge",
     "word_diff",
 ]

@@ -24,15 +24,21 @@ class Judged:
     """What a judge decided about the replies of one variant.
 
     passed: of those with a verdict, `verdicts`; the interval is of that share. unclear: answers that are no
-    verdict, or failed. own: replies by the model of the judge itself. tokens: what the judge read and wrote.
+    verdict, or failed. agreed: verdicts that most people share, of the `liked` ones on replies that more
+    people found good than bad, or the other way round. own: replies by the model of the judge itself. tokens:
+    what the judge read and wrote.
     """
 
+    name: str
     passed: int
     verdicts: int
     unclear: int
+    agreed: int
+    liked: int
     own: int
     tokens: int
     interval: Interval | None
+    agreed_interval: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class Summary:
     items: what may be used. done, failed: of those. same: replies that equal the stored one. refusals: by a
     heuristic. passed: replies that pass all checks of the set, if it has any. chars: mean length. tokens:
     mean of completions. first_token_seconds, seconds: medians; without the time in the queue. judged: what
-    the judge of the set decided, if it has one.
+    each judge of the set decided.
     """
 
     items: int
@@ -58,23 +64,37 @@ class Summary:
     tokens: float | None
     first_token_seconds: float | None
     seconds: float | None
-    judged: Judged | None = None
+    judged: tuple[Judged, ...] = ()
 
 
 def summaries(store: Store, operator: str, of: ReplaySet, runs: Sequence[str]) -> list[Summary]:
     """Of the stored replies, then of each run. Reads all of them: call it in a thread."""
-    counts = [_Count(load_checks(of.assertions), of.judged_by is not None) for _ in range(1 + len(runs))]
+    checks = load_checks(of.assertions)
+    counts = [_Count(checks, [_Judging(one.name) for one in of.judges]) for _ in range(1 + len(runs))]
     for item, verdicts in items(store, operator, of, runs):
-        for count, reply, verdict in zip(counts, (item.stored, *item.replies), verdicts, strict=True):
+        for count, reply, answers in zip(counts, (item.stored, *item.replies), verdicts, strict=True):
             count.add(reply, item.stored)
-            if verdict is not None and is_whole(reply):
-                count.add_verdict(reply, verdict)
+            if is_whole(reply):
+                # Another list where the judges were changed meanwhile: the next look has it.
+                for judging, answer in zip(count.judging, answers, strict=False):
+                    judging.add(reply, answer)
     return [count.summary() for count in counts]
+
+
+def undecided(found: Sequence[Summary]) -> list[str]:
+    """The judges without a verdict on most replies that they were asked about: their models may not be up to
+    their prompts."""
+    of_judges = zip(*(one.judged for one in found), strict=True)
+    return [
+        theirs[0].name
+        for theirs in of_judges
+        if sum(one.unclear for one in theirs) > sum(one.verdicts for one in theirs)
+    ]
 
 
 def items(store: Store, operator: str, of: ReplaySet, runs: Sequence[str]) -> Iterator[JudgedItem]:
     """All items of a set, read page by page in the calling thread."""
-    judging = store.replay_judging(operator, of.id) if of.judged_by else ()
+    judging = store.replay_judging(operator, of.id) if of.judges else ()
     after = 0
     while page := judged_items(store, operator, of.id, runs, judging, after=after, limit=PAGE):
         yield from page
@@ -105,18 +125,52 @@ def seconds_of(reply: ReplayReply) -> tuple[float | None, float | None]:
 
 
 @dataclass(slots=True)
+class _Judging:
+    name: str
+    agreed: int = 0
+    liked: int = 0
+    own: int = 0
+    tokens: int = 0
+    verdicts: Counter[Verdict | None] = field(default_factory=Counter)
+
+    def add(self, reply: ReplayReply, answer: ReplayReply) -> None:
+        if answer.state is None:
+            return
+        self.tokens += (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
+        self.own += judges_itself(reply, answer)
+        verdict = verdict_of(answer.text) if is_whole(answer) else None
+        if is_whole(answer) or is_failed(answer):
+            self.verdicts[verdict] += 1
+        if verdict is not None and reply.liked:
+            self.liked += 1
+            self.agreed += (verdict == "pass") == (reply.liked > 0)
+
+    def judged(self) -> Judged:
+        passed, decided = self.verdicts["pass"], self.verdicts["pass"] + self.verdicts["fail"]
+        return Judged(
+            name=self.name,
+            passed=passed,
+            verdicts=decided,
+            unclear=self.verdicts[None],
+            agreed=self.agreed,
+            liked=self.liked,
+            own=self.own,
+            tokens=self.tokens,
+            interval=wilson(passed, decided),
+            agreed_interval=wilson(self.agreed, self.liked),
+        )
+
+
+@dataclass(slots=True)
 class _Count:
-    checks: tuple[Check, ...] = ()
-    has_judge: bool = False
+    checks: tuple[Check, ...]
+    judging: list[_Judging]
     items: int = 0
     done: int = 0
     failed: int = 0
     same: int = 0
     refusals: int = 0
     passed: int = 0
-    own: int = 0
-    judge_tokens: int = 0
-    verdicts: Counter[Verdict | None] = field(default_factory=Counter)
     chars: list[int] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
@@ -140,23 +194,6 @@ class _Count:
         if total is not None:
             self.seconds.append(total)
 
-    def add_verdict(self, reply: ReplayReply, answer: ReplayReply) -> None:
-        if answer.state is None:
-            return
-        self.judge_tokens += (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
-        self.own += judges_itself(reply, answer)
-        if is_whole(answer):
-            self.verdicts[verdict_of(answer.text)] += 1
-        elif is_failed(answer):
-            self.verdicts[None] += 1
-
-    def _judged(self) -> Judged | None:
-        if not self.has_judge:
-            return None
-        passed, decided = self.verdicts["pass"], self.verdicts["pass"] + self.verdicts["fail"]
-        unclear = self.verdicts[None]
-        return Judged(passed, decided, unclear, self.own, self.judge_tokens, wilson(passed, decided))
-
     def summary(self) -> Summary:
         return Summary(
             items=self.items,
@@ -171,5 +208,5 @@ class _Count:
             tokens=fmean(self.tokens) if self.tokens else None,
             first_token_seconds=median(self.first) if self.first else None,
             seconds=median(self.seconds) if self.seconds else None,
-            judged=self._judged(),
+            judged=tuple(one.judged() for one in self.judging),
         )

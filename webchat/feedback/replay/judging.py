@@ -30,16 +30,24 @@ from webchat.store.replay_records import (
 
 Verdict = Literal["pass", "fail"]
 
-JudgedItem = tuple[ReplayItem, tuple[ReplayReply | None, ...]]
-"""An item with the judge's answers, about the stored reply and then about those of the runs."""
+JudgedItem = tuple[ReplayItem, tuple[tuple[ReplayReply, ...], ...]]
+"""An item with the answers of each judge, about the stored reply and then about those of the runs."""
+
+MOST_JUDGES = 10
+"""Of a set."""
 
 PROMPT_CHARS = 20_000
 MOST_TOKENS = 1024
 """Of a verdict with its reasons."""
 _SEED = 0
 _PLACEHOLDERS = re.compile(r"\{(conversation|reply|reference)\}")
-_FIRST_WORD = re.compile(r"[\s*_\"'#>`]*(pass|fail)(?![\w/|])(?!\s*(?:/|\||or\b))", re.IGNORECASE)
+_MARKS = r"[\s*_\"'#>`]*"
+_FIRST_WORD = re.compile(
+    rf"{_MARKS}(?:(?:verdict|answer|结论){_MARKS}[:：]{_MARKS})?(pass|fail)(?![\w/|])(?!\s*(?:/|\||or\b))",
+    re.IGNORECASE,
+)
 _NONE = "(none)"
+_NOT_ASKED = ReplayReply(None, None)
 
 
 def default_prompt(language: Language) -> str:
@@ -47,21 +55,31 @@ def default_prompt(language: Language) -> str:
     return locale(language)["replay.judge.prompt"]
 
 
-def judge(name: str, key: str, prompt: str) -> ReplayJudge:
-    """A judge that answers at temperature 0. name, key: of the model. Raises BadCheck for a prompt over
-    `PROMPT_CHARS`, or without a place for the reply."""
+def judge(model: str, key: str, prompt: str, name: str = "") -> ReplayJudge:
+    """A judge that answers at temperature 0. model, key: of the model. name: the model's where it is empty.
+    Raises BadCheck for a prompt over `PROMPT_CHARS`, or without a place for the reply."""
     if len(prompt) > PROMPT_CHARS:
         raise BadCheck(f"at most {PROMPT_CHARS} characters")
     if "{reply}" not in prompt:
         raise BadCheck("the judge's prompt has no {reply}")
     sampling = Sampling(temperature=0.0, seed=_SEED, max_tokens=MOST_TOKENS)
     # An empty system prompt: none at all.
-    return ReplayJudge(name, prompt, ReplayVariant(key, ConversationSettings(key, "", sampling)))
+    variant = ReplayVariant(key, ConversationSettings(key, "", sampling))
+    return ReplayJudge(name or model, prompt, variant, model)
 
 
-def filled(prompt: str, about: ToJudge) -> str:
-    """The prompt with its placeholders filled in, each text between tags of its own. The tags have a hash of
-    all texts in their names, so that no text can end its own; what is filled in is not looked at for
+def with_judge(judges: Sequence[ReplayJudge], new: ReplayJudge) -> list[ReplayJudge]:
+    """These judges with another one, in place of the one of its name. Raises BadCheck for more than
+    `MOST_JUDGES`."""
+    found = list({**{one.name: one for one in judges}, new.name: new}.values())
+    if len(found) > MOST_JUDGES:
+        raise BadCheck(f"at most {MOST_JUDGES} judges")
+    return found
+
+
+def filled(about: ToJudge) -> str:
+    """The judge's prompt with its placeholders filled in, each text between tags of its own. The tags have a
+    hash of all texts in their names, so that no text can end its own; what is filled in is not looked at for
     placeholders."""
     texts = [*(f"{one.role}\n{one.text}" for one in about.path), about.reply, about.reference]
     mark = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
@@ -75,12 +93,12 @@ def filled(prompt: str, about: ToJudge) -> str:
         "reply": tagged("reply", about.reply),
         "reference": tagged("reference", about.reference or _NONE),
     }
-    return _PLACEHOLDERS.sub(lambda found: values[found[1]], prompt)
+    return _PLACEHOLDERS.sub(lambda found: values[found[1]], about.prompt)
 
 
 def verdict_of(text: str) -> Verdict | None:
-    """What a judge decided: its first word, or the `verdict` of a JSON object that is all it wrote. Anything
-    else is no verdict."""
+    """What a judge decided: its first word, which may have `Verdict:` before it, or the `verdict` of a JSON
+    object that is all it wrote. Anything else is no verdict."""
     try:
         told = json.loads(unfenced(text))
     except (ValueError, RecursionError):
@@ -99,18 +117,20 @@ def judged_items(
     operator: str,
     set_id: str,
     runs: Sequence[str],
-    judging: Sequence[ReplayRun],
+    judging: Sequence[Sequence[ReplayRun]],
     *,
     after: int,
     limit: int,
 ) -> list[JudgedItem]:
-    """The items behind the number `after`. judging: the runs of the judge."""
-    by_run = {one.judges: one.id for one in judging}
-    asked = [by_run[run] for run in (STORED, *runs) if run in by_run]
+    """The items behind the number `after`. judging: the runs of each judge."""
+    of_judges = [{one.judges: one.id for one in theirs} for theirs in judging]
+    asked = [by[run] for by in of_judges for run in (STORED, *runs) if run in by]
     found = store.replay_items(operator, set_id, [*runs, *asked], after=after, limit=limit)
     items = []
     for item in found:
         answers = dict(zip(asked, item.replies[len(runs) :], strict=True))
-        verdicts = tuple(answers.get(by_run.get(run, "")) for run in (STORED, *runs))
+        verdicts = tuple(
+            tuple(answers.get(by.get(run, ""), _NOT_ASKED) for by in of_judges) for run in (STORED, *runs)
+        )
         items.append((replace(item, replies=item.replies[: len(runs)]), verdicts))
     return items

@@ -19,6 +19,7 @@ from webchat.feedback.replay.comparing import (
     judges_itself,
     seconds_of,
     summaries,
+    undecided,
 )
 from webchat.feedback.replay.diff import word_diff
 from webchat.feedback.replay.judging import verdict_of
@@ -31,13 +32,12 @@ from webchat.store.replay_records import ReplayItem, ReplayJudge, ReplayReply, R
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'"
 _COLUMNS = ("variant", "done", "failed", "same", "refusals", "chars", "tokens", "first", "seconds")
-_JUDGED = ("judged", "unclear", "judge_tokens")
+JUDGE_COLUMNS = ("judge", "variant", "judged", "unclear", "agreed", "judge_tokens")
 
 
 def columns_of(of: ReplaySet) -> tuple[str, ...]:
     """What the table of a set tells of each variant."""
-    passed = ("passed",) if of.assertions else ()
-    return (*_COLUMNS, *passed, *(_JUDGED if of.judged_by else ()))
+    return (*_COLUMNS, *(("passed",) if of.assertions else ()))
 
 
 def report(
@@ -50,9 +50,15 @@ def report(
     names = [words["replay.stored"], *(run.name for run in runs)]
     ids = [run.id for run in runs]
     yield _beginning(of, language, words)
-    yield _summary_table(names, summaries(store, operator, of, ids), columns_of(of), words)
-    if of.judged_by is not None:
-        yield _judge(of.judged_by, words)
+    found = summaries(store, operator, of, ids)
+    rows = [(name, *summary_cells(one, words)) for name, one in zip(names, found, strict=True)]
+    yield _table(columns_of(of), rows, words["replay.columns_are"], words)
+    if of.judges:
+        yield f"<h2>{escape(words['replay.judges'])}</h2>\n"
+        notes = " ".join((words["replay.judge.columns_are"], *doubts(found, words)))
+        yield _table(JUDGE_COLUMNS, judge_rows(names, found, words), notes, words)
+    for judge in of.judges:
+        yield _judge(judge, words)
     yield f"<h2>{escape(words['replay.report.items'])}</h2>\n"
     for item, verdicts in items(store, operator, of, ids):
         texts = [
@@ -60,8 +66,8 @@ def report(
             for at, reply in enumerate((item.stored, *item.replies))
         ]
         told = [
-            "" if verdict is None else verdict_of_judge(reply, verdict, words)
-            for reply, verdict in zip((item.stored, *item.replies), verdicts, strict=True)
+            verdicts_of_judges(of.judges, reply, answers, words)
+            for reply, answers in zip((item.stored, *item.replies), verdicts, strict=True)
         ]
         yield _item(item, names, texts, told, words)
     yield "</main></body></html>\n"
@@ -81,40 +87,48 @@ def _beginning(of: ReplaySet, language: Language, words: Mapping[str, str]) -> s
     )
 
 
-def _summary_table(
-    names: Sequence[str], found: Sequence[Summary], columns: Sequence[str], words: Mapping[str, str]
-) -> str:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], note: str, words: Mapping[str, str]) -> str:
     heads = "".join(f'<th scope="col">{escape(words[f"replay.column.{name}"])}</th>' for name in columns)
-    rows = "".join(
+    body = "".join(
         f'<tr><th scope="row" dir="auto">{escape(name)}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in summary_cells(one, words))
+        + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
         + "</tr>\n"
-        for name, one in zip(names, found, strict=True)
+        for name, *cells in rows
     )
     return (
         f'<div class="scroll"><table class="summary"><thead><tr>{heads}</tr></thead>\n'
-        f"<tbody>{rows}</tbody></table></div>\n"
-        f'<p class="note">{escape(words["replay.columns_are"])}</p>\n'
+        f"<tbody>{body}</tbody></table></div>\n"
+        f'<p class="note">{escape(note)}</p>\n'
     )
 
 
 def _judge(judge: ReplayJudge, words: Mapping[str, str]) -> str:
-    title = words["replay.judge.is"].format(name=judge.name)
+    title = words["replay.judge.is"].format(name=judge.name, model=judge.model)
     return (
-        f'<p class="note">{escape(words["replay.judge.columns_are"])}</p>\n'
         f'<details><summary>{escape(title)}</summary><pre class="prompt" dir="auto">{escape(judge.prompt)}'
         "</pre></details>\n"
     )
 
 
-def verdict_of_judge(reply: ReplayReply, answer: ReplayReply, words: Mapping[str, str]) -> str:
-    """What a judge decided about a reply, with what it was asked and said, as HTML; empty before it has."""
+def verdicts_of_judges(
+    judges: Sequence[ReplayJudge],
+    reply: ReplayReply,
+    answers: Sequence[ReplayReply],
+    words: Mapping[str, str],
+) -> str:
+    """What judges decided about a reply, with what they were asked and said, as HTML."""
+    pairs = zip(judges, answers, strict=False)  # others where the judges were changed meanwhile
+    return "".join(_verdict(judge.name, reply, answer, words) for judge, answer in pairs)
+
+
+def _verdict(name: str, reply: ReplayReply, answer: ReplayReply, words: Mapping[str, str]) -> str:
+    """Empty before there is one."""
     if answer.state is None or not (is_whole(answer) or is_failed(answer)):
         return ""
     verdict = verdict_of(answer.text) if is_whole(answer) else None
     decided = words[f"replay.judge.{verdict or 'unclear'}"]
     why = "" if answer.failure is None else f" ({answer.failure.message})"
-    told = f"{words['replay.judge.decided'].format(name=answer.model)} {decided}{why}"
+    told = f"{words['replay.judge.decided'].format(name=name)} {decided}{why}"
     summary = escape(told)
     if judges_itself(reply, answer):
         summary += f' · <span class="flag">{escape(words["replay.judge.own"])}</span>'
@@ -139,12 +153,35 @@ def summary_cells(one: Summary, words: Mapping[str, str]) -> list[str]:
     ]
     if one.passed is not None:
         cells.append(_counted(one.passed, one.passed_interval))
-    if one.judged is not None:
-        judged = one.judged
-        share = f"{judged.passed}/{judged.verdicts}{_range(judged.interval)}"
-        own = words["replay.judge.own"] if judged.own else ""
-        cells += [" · ".join(filter(None, (share, own))), str(judged.unclear), str(judged.tokens)]
     return cells
+
+
+def judge_rows(
+    names: Sequence[str], found: Sequence[Summary], words: Mapping[str, str]
+) -> list[tuple[str, ...]]:
+    """The cells of `JUDGE_COLUMNS`: each judge, on each variant. names: of the variants."""
+    return [
+        (
+            judged.name,
+            variant,
+            _share(judged.passed, judged.verdicts, judged.interval)
+            + (f" · {words['replay.judge.own']}" if judged.own else ""),
+            str(judged.unclear),
+            _share(judged.agreed, judged.liked, judged.agreed_interval) if judged.liked else "",
+            str(judged.tokens),
+        )
+        for of_judge in zip(*(one.judged for one in found), strict=True)
+        for variant, judged in zip(names, of_judge, strict=True)
+    ]
+
+
+def doubts(found: Sequence[Summary], words: Mapping[str, str]) -> list[str]:
+    """A sentence about each judge that does not judge."""
+    return [words["replay.judge.undecided"].format(name=name) for name in undecided(found)]
+
+
+def _share(part: int, whole: int, interval: Interval | None) -> str:
+    return f"{part}/{whole}{_range(interval)}"
 
 
 def _counted(count: int, interval: Interval | None) -> str:

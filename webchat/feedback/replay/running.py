@@ -120,9 +120,8 @@ class _Pass:
 
     async def _question(self, number: int) -> str | None:
         """What a judge is asked about an item; `None` where that is not to be judged any more."""
-        of = await self._store.call(self._store.replay_set, self._run.owner_id, self._run.set_id)
         about = await self._store.call(self._store.replay_to_judge, self._run.id, number)
-        return None if of.judged_by is None or about is None else filled(of.judged_by.prompt, about)
+        return None if about is None else filled(about)
 
     async def _answered(self, number: int, opened: OpenedReplay) -> None:
         ask = Ask(

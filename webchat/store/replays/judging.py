@@ -1,10 +1,11 @@
-"""Verbs on the judge of a set: a model whose verdicts on its replies are replies of runs of its own."""
+"""Verbs on the judges of a set: models whose verdicts on its replies are replies of runs of their own."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import product
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, false, or_, select, update
 
@@ -26,7 +27,7 @@ from webchat.store.replays.rows import (
     dump_variant,
     is_failed,
     items_query,
-    load_judge,
+    load_judges,
     load_run,
     runs_query,
     with_replies,
@@ -37,30 +38,30 @@ from webchat.store.verbs.tree import path_to
 
 
 class JudgingVerbs(ReplaySetVerbs):
-    """Choosing a judge, and what it is asked about."""
+    """Choosing judges, and what they are asked about."""
 
     @long
-    def judge_replays(self, operator: str, set_id: str, judge: ReplayJudge | None) -> None:
-        """Have a model judge the stored replies of a set and those of its runs, also of later ones; `None`
-        for none. Verdicts of another judge, or on another prompt, are deleted; with the same again, what
-        failed is done once more. Raises NotFound."""
-        self.in_turn(self._choose_judge, operator, set_id, judge)
-        while copies := self._copies(set_id, ReplayRunRow.judges.is_not(None), ~_is_by(judge)):
+    def judge_replays(self, operator: str, set_id: str, judges: Sequence[ReplayJudge]) -> None:
+        """Have these judge the stored replies of a set and those of its runs, also of later ones. Verdicts of
+        other judges, or on other prompts, are deleted; with the same again, what failed is done once more.
+        Raises NotFound."""
+        self.in_turn(self._choose_judges, operator, set_id, judges)
+        while copies := self._copies(set_id, ReplayRunRow.judges.is_not(None), ~_is_by(judges)):
             self.in_turn(self._discard_copies, copies)
         while failed := self._failed_verdicts(set_id):
             self.in_turn(self._discard_copies, failed)
-        self.in_turn(self._judge_all, operator, set_id, judge)
+        self.in_turn(self._judge_all, operator, set_id, judges)
 
     @writes
-    def _choose_judge(
-        self, connection: Connection, operator: str, set_id: str, judge: ReplayJudge | None
+    def _choose_judges(
+        self, connection: Connection, operator: str, set_id: str, judges: Sequence[ReplayJudge]
     ) -> None:
         must_operate(connection, operator)
         must_exist(connection, set_id)
         of_set = ReplaySetRow.id == set_id
         stored = connection.scalar(select(ReplaySetRow.assertions).where(of_set)) or []
         kept = [one for one in stored if one["kind"] != JUDGE]
-        chosen = [] if judge is None else [dump_judge(judge)]
+        chosen = [dump_judge(judge) for judge in judges]
         connection.execute(update(ReplaySetRow).where(of_set).values(assertions=[*kept, *chosen]))
         judging = update(ReplayRunRow).where(ReplayRunRow.set_id == set_id, ReplayRunRow.judges.is_not(None))
         connection.execute(judging.values(state="cancelled"))
@@ -75,20 +76,17 @@ class JudgingVerbs(ReplaySetVerbs):
 
     @writes
     def _judge_all(
-        self, connection: Connection, operator: str, set_id: str, judge: ReplayJudge | None
+        self, connection: Connection, operator: str, set_id: str, judges: Sequence[ReplayJudge]
     ) -> None:
         used = exists().where(ReplayReplyRow.run_id == ReplayRunRow.id)
         of_set = (ReplayRunRow.set_id == set_id, ReplayRunRow.judges.is_not(None))
-        connection.execute(delete(ReplayRunRow).where(*of_set, ~_is_by(judge), ~used))
+        connection.execute(delete(ReplayRunRow).where(*of_set, ~_is_by(judges), ~used))
         runs = select(ReplayRunRow.id).where(ReplayRunRow.set_id == set_id, ReplayRunRow.judges.is_(None))
         self._open_judging(connection, operator, set_id, [STORED, *connection.scalars(runs)])
 
     def _open_judging(self, connection: Connection, operator: str, set_id: str, runs: Iterable[str]) -> None:
-        """Have the judge of a set, if it has one, judge these runs."""
-        judge = _judge(connection, set_id)
-        if judge is None:
-            return
-        for run in runs:
+        """Have the judges of a set judge these runs."""
+        for judge, run in product(_judges(connection, set_id), list(runs)):
             values = {
                 "id": new_id(),
                 "set_id": set_id,
@@ -104,13 +102,15 @@ class JudgingVerbs(ReplaySetVerbs):
                 connection.execute(update(ReplayRunRow).where(*again).values(state="open"))
 
     @reads
-    def replay_judging(self, connection: Connection, operator: str, set_id: str) -> list[ReplayRun]:
-        """The runs of the judge of a set, the oldest first. Raises NotFound for somebody who does not
+    def replay_judging(self, connection: Connection, operator: str, set_id: str) -> list[list[ReplayRun]]:
+        """The runs of each judge of a set, the oldest first. Raises NotFound for somebody who does not
         operate."""
         must_operate(connection, operator)
-        by_it = (ReplayRunRow.set_id == set_id, _is_by(_judge(connection, set_id)))
-        rows = connection.execute(runs_query(*by_it).order_by(ReplayRunRow.created_at, ReplayRunRow.id))
-        return [load_run(row) for row in rows]
+        judges = _judges(connection, set_id)
+        by_them = (ReplayRunRow.set_id == set_id, _is_by(judges))
+        query = runs_query(*by_them).order_by(ReplayRunRow.created_at, ReplayRunRow.id)
+        runs = [load_run(row) for row in connection.execute(query)]
+        return [[run for run in runs if run.name.startswith(_digest(judge))] for judge in judges]
 
     @reads
     def replay_to_judge(self, connection: Connection, run_id: str, number: int) -> ToJudge | None:
@@ -118,13 +118,22 @@ class JudgingVerbs(ReplaySetVerbs):
         row = connection.execute(
             with_replies(items_query(ReplayRunRow.owner_id))
             .with_only_columns(
-                ReplayRunRow.judges, ReplayItemRow.message_id, MessageRow.parent_id, MessageRow.text
+                ReplayRunRow.set_id,
+                ReplayRunRow.name,
+                ReplayRunRow.judges,
+                ReplayItemRow.message_id,
+                MessageRow.parent_id,
+                MessageRow.text,
             )
             .where(
                 ReplayRunRow.id == run_id, ReplayItemRow.number == number, ReplayRunRow.judges.is_not(None)
             )
         ).first()
         if row is None or row.parent_id is None:
+            return None
+        judges = _judges(connection, row.set_id)
+        by = next((judge for judge in judges if row.name.startswith(_digest(judge))), None)
+        if by is None:
             return None
         reply = row.text
         if row.judges != STORED:
@@ -136,19 +145,18 @@ class JudgingVerbs(ReplaySetVerbs):
         if reply is None:
             return None
         path = [one for one in path_to(connection, row.parent_id, PATH_CHARS) if one.state != "blocked"]
-        return ToJudge(tuple(path), reply, _reference(connection, row.message_id))
+        return ToJudge(tuple(path), reply, _reference(connection, row.message_id), by.prompt)
 
 
-def _judge(connection: Connection, set_id: str) -> ReplayJudge | None:
-    stored = connection.scalar(select(ReplaySetRow.assertions).where(ReplaySetRow.id == set_id)) or ()
-    return next((load_judge(one) for one in stored if one["kind"] == JUDGE), None)
+def _judges(connection: Connection, set_id: str) -> tuple[ReplayJudge, ...]:
+    stored = select(ReplaySetRow.assertions).where(ReplaySetRow.id == set_id)
+    return load_judges(connection.scalar(stored) or ())
 
 
-def _is_by(judge: ReplayJudge | None) -> ColumnElement[bool]:
-    """Whether a run is one of this judge."""
-    if judge is None:
-        return false()
-    return and_(ReplayRunRow.judges.is_not(None), ReplayRunRow.name.startswith(f"{_digest(judge)} "))
+def _is_by(judges: Sequence[ReplayJudge]) -> ColumnElement[bool]:
+    """Whether a run is one of these judges."""
+    theirs = (ReplayRunRow.name.startswith(f"{_digest(judge)} ") for judge in judges)
+    return and_(ReplayRunRow.judges.is_not(None), or_(false(), *theirs))
 
 
 def _reference(connection: Connection, message_id: str) -> str:

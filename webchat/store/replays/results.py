@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from webchat.store.database.codec import clean, load_failure, new_id, now
 from webchat.store.database.tables import (
     ComparisonRow,
     ConversationRow,
+    JudgementRow,
     MessageRow,
     OwnerRow,
     ReplayItemRow,
@@ -193,7 +195,27 @@ def _given(
 
 def _replies(connection: Connection, ids: Sequence[str]) -> dict[str, ReplayReply]:
     rows = connection.execute(replies_query().where(MessageRow.id.in_(ids)))
-    return {row.id: load_reply(row) for row in rows}
+    liked = _liked(connection, ids)
+    return {row.id: replace(load_reply(row), liked=liked[row.id]) for row in rows}
+
+
+def _liked(connection: Connection, ids: Sequence[str]) -> Counter[str]:
+    """See `ReplayReply.liked`."""
+    thumbs = select(JudgementRow.message_id, JudgementRow.rating).where(
+        JudgementRow.message_id.in_(ids), JudgementRow.review != "rejected"
+    )
+    liked: Counter[str] = Counter()
+    for id, rating in connection.execute(thumbs):
+        liked[id] += rating
+    for side, is_good in (
+        (ComparisonRow.left_id, ComparisonRow.left_good),
+        (ComparisonRow.right_id, ComparisonRow.right_good),
+    ):
+        state = func.coalesce(ComparisonRow.review["state"].as_string(), "")
+        votes = select(side, is_good).where(side.in_(ids), is_good.is_not(None), state != "rejected")
+        for id, good in connection.execute(votes):
+            liked[id] += 1 if good else -1
+    return liked
 
 
 def _prompts(connection: Connection, given: Iterable[Row[Any]]) -> dict[str, str]:

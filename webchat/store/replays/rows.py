@@ -6,7 +6,7 @@ every query from that moment on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, or_, select
@@ -121,9 +121,8 @@ def sets_query(viewer: str, ids: Select[tuple[str]] | Sequence[str]) -> Select[A
 
 def load_set(row: Row[Any]) -> ReplaySet:
     checks = [one for one in row.assertions if one["kind"] != JUDGE]
-    judges = [load_judge(one) for one in row.assertions if one["kind"] == JUDGE]
-    judge = judges[0] if judges else None
-    return ReplaySet(row.id, row.owner_id, row.name, row.chosen, checks, row.created_at, row.items, judge)
+    judges = load_judges(row.assertions)
+    return ReplaySet(row.id, row.owner_id, row.name, row.chosen, checks, row.created_at, row.items, judges)
 
 
 def load_run(row: Row[Any]) -> ReplayRun:
@@ -147,12 +146,18 @@ def dump_variant(variant: ReplayVariant) -> dict[str, Any]:
 
 
 def dump_judge(judge: ReplayJudge) -> dict[str, Any]:
+    """Without the model's name where the judge is called by it, as all were before they had names."""
     variant = dump_variant(judge.variant)
-    return {"kind": JUDGE, "name": clean(judge.name), "value": clean(judge.prompt), "variant": variant}
+    own = {} if judge.name == judge.model else {"model": clean(judge.model)}
+    return {"kind": JUDGE, "name": clean(judge.name), "value": clean(judge.prompt), "variant": variant, **own}
 
 
-def load_judge(stored: Mapping[str, Any]) -> ReplayJudge:
-    return ReplayJudge(stored["name"], stored["value"], load_variant(stored["variant"]))
+def load_judges(assertions: Iterable[Mapping[str, Any]]) -> tuple[ReplayJudge, ...]:
+    return tuple(
+        ReplayJudge(one["name"], one["value"], load_variant(one["variant"]), one.get("model", one["name"]))
+        for one in assertions
+        if one["kind"] == JUDGE
+    )
 
 
 def load_variant(stored: Mapping[str, Any]) -> ReplayVariant:
