@@ -14,12 +14,14 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text as sql
 
 from backends.base import Backend
 from backends.echo import EchoBackend
 from backends.errors import Unavailable
-from backends.types import Sampling
+from backends.types import Finished, Sampling, TextDelta
 from tests.store.talk import Talk
+from tests.turns.conftest import until
 from webchat.feedback.replay import (
     BadCheck,
     BadExport,
@@ -47,8 +49,8 @@ from webchat.store import NotFound, Store
 from webchat.store.errors import StoreUnavailable
 from webchat.store.records import BegunTurn, ConversationSettings, NewTurn, TemplateUse
 from webchat.store.replay_records import ReplayChoice, ReplayRun, ReplayVariant
-from webchat.turns import Ask, Party, Turns
-from webchat.turns.errors import MemoryFull
+from webchat.turns import Ask, Party, Turns, service
+from webchat.turns.errors import DiskFull, MemoryFull, ServerFull
 from webchat.turns.replicas.replica import Replica
 
 ITEMS = 9
@@ -253,14 +255,59 @@ async def test_the_end_of_the_server_ends_the_replayer_and_an_unreachable_databa
     assert (ended.state, ended.done, ended.failed) == ("open", 0, 0)
 
 
-async def test_a_replay_waits_while_memory_is_full(operator: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("full", [MemoryFull, DiskFull])
+async def test_a_replay_waits_while_memory_or_the_disk_are_full(
+    full: type[ServerFull],
+    operator: Talk,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     run = a_run(operator)
     monkeypatch.setattr(running, "LOOK_SECONDS", 0.0)
-    full = iter([MemoryFull() for _ in range(3 * running.FAILED_IN_A_ROW)])
+    reserves = iter([full() for _ in range(3 * running.FAILED_IN_A_ROW)])
     async with turning(operator.store, EchoBackend()) as turns:
-        monkeypatch.setattr(turns._asking, "_full", lambda: next(full, None))
+        monkeypatch.setattr(turns._asking, "_full", lambda: next(reserves, None))
         await Replayer(operator.store, turns).do(run)  # as the command does
     ended = operator.store.replay_run(operator.owner, run.id)
+    assert (ended.state, ended.done, ended.failed) == ("done", ITEMS, 0)
+    assert caplog.text.count(full.message) == 1
+
+
+async def test_replies_that_a_full_disk_broke_off_are_written_once_there_is_space(
+    operator: Talk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = a_run(operator)
+    store = operator.store
+    monkeypatch.setattr(running, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(service, "PATIENCE_SECONDS", 0.0)
+
+    def limit(pages: int) -> None:
+        with store._engines[True].connect() as connection:
+            connection.execute(sql(f"PRAGMA max_page_count = {pages}"))
+
+    class Filling(EchoBackend):
+        asked = 0
+
+        async def stream(self, request: Any) -> AsyncIterator[Any]:  # type: ignore[override]
+            self.asked += 1
+            if self.asked == AT_ONCE:  # all of the first are being written
+                limit(1)  # SQLite takes as many as there are
+            for _ in range(20):
+                await asyncio.sleep(0)
+                yield TextDelta("word " * 5_000)
+            yield Finished("stop")
+
+    backend = Filling()
+    async with turning(store, backend) as turns:
+        serving = asyncio.create_task(Replayer(store, turns).serve())
+        await until(lambda: "cannot be stored" in caplog.text and not turns.running(operator.owner))
+        full = store.replay_run(operator.owner, run.id)
+        assert (full.state, full.failed) == ("open", 0)
+        assert backend.asked == AT_ONCE, "no model is asked for what can't be stored"
+        limit(1_000_000)
+        await until(lambda: store.replay_run(operator.owner, run.id).state != "open")
+        serving.cancel()
+    ended = store.replay_run(operator.owner, run.id)
     assert (ended.state, ended.done, ended.failed) == ("done", ITEMS, 0)
 
 

@@ -120,8 +120,13 @@ class Asking:
         # a turn.
         task = asyncio.create_task(self._begin(party, ask), name="begin turn")
         self._first[key] = (ask.digest, task)
-        task.add_done_callback(lambda _: self._first.pop(key))
+        task.add_done_callback(partial(self._over, key))
         return await asyncio.shield(task)
+
+    def _over(self, key: tuple[str, str], task: asyncio.Task[BegunTurn]) -> None:
+        del self._first[key]
+        if not task.cancelled():
+            task.exception()  # nobody else asks for it, where the caller has left
 
     def aclose(self) -> None:
         """Stop asking the store about pending requests; the next start marks what they began."""

@@ -7,8 +7,9 @@ TurnError
 │   ├── TooManyTurnsOfLink     by the visitors of one link
 │   └── TooManyTurnsOfNetwork  by those of one network
 ├── ServerBusy         the server has reached its total limit
-├── DiskFull           the server's disk has little space left
-├── MemoryFull         the server has little memory left
+├── ServerFull         the server has only what running replies need, of
+│   ├── DiskFull       its disk
+│   └── MemoryFull     its memory
 ├── BadAsk             the request contradicts itself or the conversation
 │   ├── EmptyMessage   no text in it
 │   ├── MessageTooLong more than `limit` characters
@@ -88,7 +89,11 @@ class ServerBusy(TurnError):
     cure = "Your message is saved. Send it again in a moment."
 
 
-class DiskFull(TurnError):
+class ServerFull(TurnError):
+    """The server has only left what running replies need."""
+
+
+class DiskFull(ServerFull):
     """The server's disk has only the space left that running replies need."""
 
     code = "disk_full"
@@ -97,7 +102,7 @@ class DiskFull(TurnError):
     cure = "Your message is saved. Contact the administrator, then send it again."
 
 
-class MemoryFull(TurnError):
+class MemoryFull(ServerFull):
     """The server has only the memory left that running replies need."""
 
     code = "memory_full"

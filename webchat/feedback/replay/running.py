@@ -18,7 +18,7 @@ from webchat.store.errors import StoreUnavailable
 from webchat.store.records import Failure, Message
 from webchat.store.replay_records import OpenedReplay, ReplayRun
 from webchat.turns import Ask, Done, NotAccepting, Party, TurnError, Turns
-from webchat.turns.errors import MemoryFull
+from webchat.turns.errors import ServerFull
 
 log = logging.getLogger(__name__)
 
@@ -60,14 +60,17 @@ class Replayer:
             await self.do(run)
 
     async def do(self, run: ReplayRun) -> None:
-        """Does one run to its end, or until it is cancelled. Waits while memory is full. Raises
+        """Does one run to its end, or until it is cancelled. Waits while memory or the disk are full. Raises
         NotAccepting where the server ends, and StoreUnavailable."""
+        told = ""
         while True:
             try:
                 whole = await _Pass(self._store, self._turns, run).do()
                 break
-            except MemoryFull as error:
-                log.warning("a replay waits: %s", error.message)
+            except ServerFull as error:
+                if error.code != told:
+                    told = error.code
+                    log.warning("the replay %s waits: %s", run.name, error.message)
                 await asyncio.sleep(LOOK_SECONDS)
         if whole:
             ended = await self._store.call(self._store.end_replay, run.id)
@@ -86,7 +89,7 @@ class _Pass:
         self._failed_in_a_row = 0
 
     async def do(self) -> bool:
-        """Whether nothing is left to do. Raises NotAccepting, MemoryFull and StoreUnavailable."""
+        """Whether nothing is left to do. Raises NotAccepting, ServerFull and StoreUnavailable."""
         try:
             await self._all()
         except ExceptionGroup as errors:
@@ -136,7 +139,7 @@ class _Pass:
         party = Party(self._run.owner_id, terms=opened.terms, background=True)
         try:
             begun = await self._turns.start(party, ask)
-        except (NotAccepting, MemoryFull, StoreUnavailable):
+        except (NotAccepting, ServerFull, StoreUnavailable):
             raise
         except (TurnError, BackendError, StoreError) as error:
             await self._store.call(self._store.failed_replay, self._run.id, number, _as_failure(error))
@@ -148,6 +151,8 @@ class _Pass:
             reply = await self._ended(begun.reply.id)
         except NotFound:  # its set was deleted
             return
+        if reply.failure is not None and reply.failure.code == StoreUnavailable.code:
+            raise StoreUnavailable(reply.failure.message, reply.failure.cure)  # it is begun again
         await self._count(reply.state)
 
     async def _ended(self, reply_id: str) -> Message:

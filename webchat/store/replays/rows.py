@@ -21,6 +21,7 @@ from webchat.store.database.tables import (
     ReplaySetRow,
     TurnRow,
 )
+from webchat.store.errors import StoreUnavailable
 from webchat.store.judgements.rows import is_live, may_replay, replayed_from
 from webchat.store.replay_records import STORED, ReplayJudge, ReplayReply, ReplayRun, ReplaySet, ReplayVariant
 
@@ -69,9 +70,11 @@ def is_done() -> ColumnElement[bool]:
 
 
 def is_failed() -> ColumnElement[bool]:
-    """Interrupted ones are begun again."""
-    gave_up = and_(ReplayReplyRow.attempts >= MOST_ATTEMPTS, TurnRow.state == "interrupted")
-    ended = or_(TurnRow.state.in_(("failed", "blocked", "stopped")), gave_up)
+    """Interrupted ones, and those that could not be stored, are begun again."""
+    unstored = func.coalesce(TurnRow.failure["code"].as_string() == StoreUnavailable.code, False)
+    broken_off = or_(TurnRow.state == "interrupted", unstored)
+    gave_up = or_(~broken_off, ReplayReplyRow.attempts >= MOST_ATTEMPTS)
+    ended = and_(TurnRow.state.in_(("failed", "blocked", "stopped", "interrupted")), gave_up)
     return or_(ReplayReplyRow.failure.is_not(None), func.coalesce(ended, False))
 
 
