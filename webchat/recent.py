@@ -32,9 +32,10 @@ class Recent:
         return len(times) >= self._most
 
     def add(self, key: str) -> None:
-        self._seen.setdefault(key, deque(maxlen=self._most)).append(self._clock())
+        now = self._clock()
+        self._seen.setdefault(key, deque(maxlen=self._most)).append(now)
         self._seen.move_to_end(key)
-        while len(self._seen) > _MOST_KEYS:
+        while len(self._seen) > _MOST_KEYS or now - next(iter(self._seen.values()))[-1] >= self._seconds:
             self._seen.popitem(last=False)
 
 

@@ -119,6 +119,7 @@ class Owners:
         self._store = store
         self._link_ended = link_ended
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        """By what they show; the oldest first."""
         self._local: Owner | None = None
         self._watched: dict[str, set[asyncio.Task[Any]]] = {}
         """The open requests, by the id of the link, session or API key that admits them."""
@@ -158,7 +159,7 @@ class Owners:
         admission = await look_up()
         self._kept[bearer] = _Kept(admission, now + KEPT_SECONDS, changes)
         self._kept.move_to_end(bearer)
-        while len(self._kept) > _MOST_KEPT:
+        while len(self._kept) > _MOST_KEPT or next(iter(self._kept.values())).until <= now:
             self._kept.popitem(last=False)
         return admission
 

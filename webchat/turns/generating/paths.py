@@ -16,6 +16,9 @@ from webchat.store.records import BegunTurn, Message, PathMessage
 KEPT_CHARS = 8_000_000
 """Most characters kept in all paths together."""
 
+A_MESSAGE = 300
+"""Characters for which each message counts besides its text: of many short ones most memory is not text."""
+
 
 class Paths:
     """Paths by their last message; the least recently used is evicted first."""
@@ -38,7 +41,7 @@ class Paths:
         longer = [*path, PathMessage.of(reply)]
         self._drop(path[-2].id if len(path) > 1 else "")
         self._drop(reply.id)
-        chars = sum(message.chars for message in longer)
+        chars = sum(message.chars + A_MESSAGE for message in longer)
         self._kept[reply.id] = (longer, chars)
         self._chars += chars
         while self._chars > KEPT_CHARS:
