@@ -41,6 +41,10 @@ def test_a_webhook_is_made_listed_and_removed(store: Store, capsys: pytest.Captu
     assert "https://example.org/hook  reply.ended vote.saved  never told" in listed
     assert secret not in listed
     assert said(capsys, "retry", one.webhook.id)[0] == "0 are sent again.\n"
+    assert "is disabled" in said(capsys, "disable", one.webhook.id)[0]
+    assert "disabled, never told" in said(capsys, "list")[0]
+    assert "is enabled" in said(capsys, "enable", one.webhook.id)[0]
+    assert "disabled" not in said(capsys, "list")[0]
     said(capsys, "remove", one.webhook.id)
     assert "No webhooks yet" in said(capsys, "list")[1]
 

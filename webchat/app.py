@@ -220,6 +220,7 @@ def _services(
         snapshots=snapshots,
         ephemeral=settings.ephemeral and snapshots is None and settings.store_url.startswith("sqlite"),
         monitor=_monitor(settings, engine),
+        sender=Sender(private=settings.webhooks_private, version=__version__),
         examine=lambda quick: examine(Patient(settings, __version__, engine.create, quick=quick)),
     )
 
@@ -292,7 +293,6 @@ def _lifespan(
             if services.imports is not None:
                 await services.imports.open()
             replayer = Replayer(store, services.turns)
-            sender = Sender(private=settings.webhooks_private, version=__version__)
             tasks = [
                 asyncio.create_task(_warm(models, engine.guards)),
                 asyncio.create_task(models.discover()),
@@ -302,7 +302,7 @@ def _lifespan(
                     for work in (
                         partial(_purge, store, settings),
                         replayer.serve,
-                        Deliverer(store, sender).serve,
+                        Deliverer(store, services.sender).serve,
                     )
                 ),
             ]

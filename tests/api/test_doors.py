@@ -477,7 +477,8 @@ _NO_TEXT = """
 set_operates set_password set_disabled renew_hash start_session touch_session end_session end_sessions
 keep_login take_login trim_sessions
 create_key touch_key revoke_key trim_keys
-create_webhook remove_webhook claim_deliveries delivered not_delivered retry_deliveries trim_deliveries
+create_webhook set_webhook_disabled remove_webhook
+claim_deliveries delivered not_delivered retry_deliveries trim_deliveries
 keep_owner move_chats
 consent add_handover take_handover trim_handovers expire_chats
 consent add_handover take_handover trim_handovers
@@ -500,7 +501,7 @@ _READS = """
 usage_since probe
 listed_links listed_link link_left link_changes consented answers link_answers handover
 list_tester_chats search_tester_chats read_tester_chat tester_media link_names looks log_look
-own_keys listed_keys key_holder living_keys
+own_keys listed_key listed_keys key_holder living_keys
 list_webhooks webhook due_webhooks event_data
 people person find_person search_people count_person_chats password_of session sessions living_sessions
 chat_template count_chats guests_with_replies movable_chats earlier_call

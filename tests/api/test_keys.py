@@ -309,6 +309,25 @@ def test_who_may_have_a_key_and_how_many(site: Site, monkeypatch: pytest.MonkeyP
     assert [one.key.revoked_at is not None for one in site.store.listed_keys().items] == [False, False, True]
 
 
+def test_operators_find_keys_by_name_owner_and_beginning(site: Site) -> None:
+    ada = site.store.owner(site.store.add_person("password", "ada", "Ada_1", password_hash="x").owner_id)
+    first, second = held(site, ada), held(site, site.operating())
+    for text, found in (
+        ("", [second, first]),
+        ("DA_1", [first]),
+        ("SCRI", [second, first]),
+        ("%", []),
+        (first.key.prefix, [first]),
+        (first.token, [first]),
+        (second.key.id, [second]),
+    ):
+        page = site.store.listed_keys(text=text)
+        assert [one.key.id for one in page.items] == [one.key.id for one in found], text
+    assert site.store.listed_key(first.key.id).owner == "Ada_1"
+    with pytest.raises(NotFound):
+        site.store.listed_key("nothing")
+
+
 def test_keys_that_ended_long_ago_are_deleted(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     operator = site.operating()
     gone, stays = held(site, operator), held(site, operator)

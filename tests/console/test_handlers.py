@@ -12,6 +12,7 @@ from starlette.requests import Request
 from tests.api.conftest import MakeSite, Site
 from tests.store.talk import Talk
 from webchat.console.asking import Caller, Method, handler
+from webchat.console.confirming import keep
 from webchat.console.link_form import FIELDS, read_form, values_of
 from webchat.console.links import Links
 from webchat.console.models import ModelTab
@@ -133,7 +134,7 @@ async def test_a_person_is_removed_with_their_chats_after_a_question(
         # Another person was chosen meanwhile: nobody is removed.
         await people.remove_now(who, ada.owner_id, asked)
         assert site.store.person(bob.owner_id)
-        assert not (await people.keep(who))[1].visible
+        assert not (await keep(who))[1].visible
         await people.remove_now(who, bob.owner_id, asked)
         assert outside_of_gradio[-1] == "bob@example.org is removed, with 2 chats."
         with pytest.raises(NotFound):

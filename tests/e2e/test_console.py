@@ -27,7 +27,9 @@ PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch":
 async def tab(page: Page, name: str) -> None:
     """Gradio puts the tabs for which there is no room into a menu."""
     await page.wait_for_selector("html.wc-ready #wc-console-tabs .tab-wrapper")
-    button = page.locator(".tab-wrapper button:visible", has_text=re.compile(f"^\\s*{name}\\s*$")).last
+    # Not the copies by which it measures.
+    buttons = ".tab-wrapper [role=tab]:visible, .overflow-dropdown button:visible"
+    button = page.locator(buttons, has_text=re.compile(f"^\\s*{name}\\s*$")).last
     if not await button.count():
         await page.locator(".overflow-menu > button").click()
     await button.click()
@@ -75,10 +77,43 @@ async def test_a_link_is_made_in_the_console_and_opened(
     await expect(operator.locator("#wc-links-qr img")).to_be_visible()
     await expect(operator.locator("#wc-links-table").get_by_text(name).last).to_be_visible()
     await expect(operator.locator("#wc-links-link input")).to_have_value(re.compile(re.escape(name)))
+    await make_a_key(operator, words, name)
+    await add_a_webhook(operator, words, f"https://example.org/{language}/{len(screen)}")
     width = await operator.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert width <= 0
     assert wrong == []
     assert all(one.startswith((app.url, "data:", "blob:")) for one in asked)
+
+
+async def make_a_key(page: Page, words: dict[str, str], name: str) -> None:
+    await tab(page, words["console.keys"])
+    await page.locator("#wc-keys-form > button").click()
+    await page.locator("#wc-key-name").locator("input, textarea").fill(name)
+    await page.locator("#wc-key-at_once input").fill("2")
+    await page.locator("#wc-keys-make").click()
+    await expect(page.locator("#wc-keys-token").locator("input, textarea")).to_have_value(
+        re.compile(r"^wk_[0-9a-f]{12}_")
+    )
+    await expect(page.locator("#wc-keys-table").get_by_text(name).last).to_be_visible()
+    await page.get_by_role("button", name=words["console.keys.revoke"]).click()
+    await page.get_by_role("button", name=words["console.keys.revoke_now"]).click()
+    await expect(
+        page.locator("#wc-keys-table").get_by_text(words["console.keys.is_revoked"]).last
+    ).to_be_visible()
+
+
+async def add_a_webhook(page: Page, words: dict[str, str], url: str) -> None:
+    await tab(page, words["console.webhooks"])
+    await page.locator("#wc-webhooks-form > button").click()
+    await page.locator("#wc-webhook-url").locator("input, textarea").fill(url)
+    await page.locator("#wc-webhooks-add").click()
+    await expect(page.locator("#wc-webhooks-secret").locator("input, textarea")).to_have_value(
+        re.compile(r"^whsec_")
+    )
+    await page.get_by_role("button", name=words["console.webhooks.disable"], exact=True).last.click()
+    await expect(
+        page.locator("#wc-webhooks-table").get_by_text(words["console.webhooks.is_disabled"]).last
+    ).to_be_visible()
 
 
 async def test_a_stranger_comes_by_the_link_and_the_operator_sees_it(

@@ -318,6 +318,7 @@ OF_KEYS = {
     "living_keys",
     # operators'
     "listed_keys",
+    "listed_key",
     # housekeeping
     "trim_keys",
 }
@@ -343,6 +344,7 @@ OF_WEBHOOKS = {
     "create_webhook",
     "list_webhooks",
     "webhook",
+    "set_webhook_disabled",
     "remove_webhook",
     "due_webhooks",
     "claim_deliveries",

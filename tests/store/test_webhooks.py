@@ -72,6 +72,21 @@ def test_of_what_was_deleted_meanwhile_nothing_is_told(store: Store, talk: Talk)
     assert [store.event_data(one, content=True) for one in claimed(store, hook)] == [None, None]
 
 
+def test_a_disabled_webhook_is_told_nothing_new_and_what_waits_later(store: Store, talk: Talk) -> None:
+    hook = made(store)
+    before = talk.say("Hello", "Hi")
+    assert store.set_webhook_disabled(hook.id, True).disabled_at
+    talk.say("Hello again", "Hi")
+    assert store.due_webhooks() == []
+    assert claimed(store, hook) == []
+    assert store.list_webhooks()[0].waiting == 1
+    assert store.set_webhook_disabled(hook.id, False).disabled_at is None
+    assert [one.id for one in store.due_webhooks()] == [hook.id]
+    assert [one.subject for one in claimed(store, hook)] == [before.reply.id]
+    with pytest.raises(NotFound):
+        store.set_webhook_disabled("nothing", True)
+
+
 def test_without_a_webhook_nothing_is_noted(store: Store, talk: Talk) -> None:
     talk.say("Hello", "Hi")
     made(store)
@@ -105,9 +120,9 @@ def test_what_was_given_up_is_kept_counted_and_sent_again_when_asked(store: Stor
     hook = made(store)
     talk.say("Hello", "Hi")
     (one,) = claimed(store, hook)
-    store.not_delivered(one, "answered with status 500", None)
+    store.not_delivered(one, "status 500", None)
     (listed,) = store.list_webhooks()
-    assert (listed.waiting, listed.dead, listed.webhook.problem) == (0, 1, "answered with status 500")
+    assert (listed.waiting, listed.dead, listed.webhook.problem) == (0, 1, "status 500")
     assert store.due_webhooks() == []
     assert store.retry_deliveries(hook.id) == 1
     (again,) = claimed(store, hook)

@@ -27,6 +27,7 @@ from webchat.sharing.shares import Shares
 from webchat.store import Store
 from webchat.store.records import Owner
 from webchat.turns import Review, Turns
+from webchat.webhooks import Sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Services:
     in the console; `None` where there is none. imports: `None` where
     nothing is imported. snapshots: `None` where none are made; ephemeral: whether all chats end with the next
     restart. monitor: how the server does; `None` where nobody counts. examine: the checks of the machine,
-    all of them or, with true, the quick ones.
+    all of them or, with true, the quick ones. sender: tells webhooks.
     """
 
     store: Store
@@ -100,6 +101,7 @@ class Services:
     ephemeral: bool = False
     monitor: Monitor | None = None
     examine: Callable[[bool], AsyncIterator[Finding]] | None = None
+    sender: Sender = field(default_factory=Sender)
 
     def base(self, request: Request) -> str:
         """The address to hand out: the configured one, else that of the request."""

@@ -130,17 +130,12 @@ def _revoke(loaded: Loaded, options: argparse.Namespace) -> None:
 
 def _found(store: Store, wanted: str) -> ApiKey:
     """The key with this id or prefix, which is not revoked."""
-    cursor = None
-    while True:
-        page = store.listed_keys(cursor=cursor)
-        for listed in page.items:
-            key = listed.key
-            # A whole key too: whoever has it at hand need not look it up.
-            named = wanted in (key.id, key.prefix) or wanted.startswith(f"{key.prefix}_")
-            if named and key.revoked_at is None:
-                return key
-        if (cursor := page.next) is None:
-            raise CommandError("there is no such key; webchat key list shows all.")
+    for listed in store.listed_keys(text=wanted).items:
+        key = listed.key
+        named = wanted in (key.id, key.prefix) or wanted.startswith(f"{key.prefix}_")
+        if named and key.revoked_at is None:
+            return key
+    raise CommandError("there is no such key; webchat key list shows all.")
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from webchat.commands.terminal import AddCommand, CommandError, local_time, opened, printable
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 def add_webhook_commands(commands: Any, add: AddCommand, option: Callable[..., None]) -> None:
     """commands: of the whole command line; option: adds a flag to one of them."""
     webhook = commands.add_parser(
-        "webhook", help="Create, list, test and remove webhooks.", allow_abbrev=False
+        "webhook", help="Create, list, test, disable and remove webhooks.", allow_abbrev=False
     )
     webhooks = webhook.add_subparsers(title="commands", metavar="command", required=True)
     new = add("new", "Create a webhook; the secret that signs is printed once.", _new, webhooks.add_parser)
@@ -40,6 +39,8 @@ def add_webhook_commands(commands: Any, add: AddCommand, option: Callable[..., N
     for name, about, command in (
         ("test", "Send a signed test to a webhook, now.", _test),
         ("retry", "Send what was given up again.", _retry),
+        ("disable", "Send nothing to a webhook, and note nothing for it, for the time being.", _disable),
+        ("enable", "Send events to a disabled webhook again.", _enable),
         ("remove", "Remove a webhook and what waits for it.", _remove),
     ):
         one = add(name, about, command, webhooks.add_parser)
@@ -75,8 +76,12 @@ def _list(loaded: Loaded, options: argparse.Namespace) -> None:
 
 
 def _state(listed: ListedWebhook) -> str:
+    from webchat.webhooks import problem_text
+
     webhook = listed.webhook
-    parts = ["with texts"] if webhook.content else []
+    parts = ["disabled"] if webhook.disabled_at else []
+    if webhook.content:
+        parts.append("with texts")
     parts.append(f"last told {local_time(webhook.told_at)}" if webhook.told_at else "never told")
     if listed.waiting:
         parts.append(f"{listed.waiting} waiting")
@@ -85,31 +90,36 @@ def _state(listed: ListedWebhook) -> str:
     if listed.full:
         parts.append("the oldest are dropped")
     if webhook.problem:
-        parts.append(f"last problem: {printable(webhook.problem)}")
+        parts.append(f"last problem: {printable(problem_text(webhook.problem))}")
     return ", ".join(parts)
 
 
 def _test(loaded: Loaded, options: argparse.Namespace) -> None:
     from webchat import __version__
-    from webchat.store.database.codec import new_id
-    from webchat.store.webhook_records import Delivery
-    from webchat.webhooks import Sender
-    from webchat.webhooks.sending import NotDelivered
+    from webchat.webhooks import NotDelivered, Sender
 
     with opened(loaded.settings) as store:
         webhook = store.webhook(options.webhook)
     sender = Sender(private=loaded.settings.webhooks_private, version=__version__)
-    delivery = Delivery(new_id(), webhook.id, "test", "", datetime.now(UTC), 1)
-
-    async def send() -> None:
-        async with sender.opened() as session:
-            await sender.send(session, webhook, delivery, {})
-
     try:
-        asyncio.run(send())
+        asyncio.run(sender.test(webhook))
     except NotDelivered as error:
         raise CommandError(f"{printable(webhook.url)} was not told: {error}.") from None
     print(f"{printable(webhook.url)} was told.")
+
+
+def _disable(loaded: Loaded, options: argparse.Namespace) -> None:
+    _set_disabled(loaded, options.webhook, True)
+
+
+def _enable(loaded: Loaded, options: argparse.Namespace) -> None:
+    _set_disabled(loaded, options.webhook, False)
+
+
+def _set_disabled(loaded: Loaded, id: str, disabled: bool) -> None:
+    with opened(loaded.settings) as store:
+        webhook = store.set_webhook_disabled(id, disabled)
+    print(f"The webhook {printable(webhook.url)} is {'disabled' if disabled else 'enabled'}.")
 
 
 def _retry(loaded: Loaded, options: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ from webchat.console.links import create_links
 from webchat.console.models import create_models
 from webchat.console.moderation import create_moderation
 from webchat.console.people import create_people
+from webchat.console.programs import create_keys, create_webhooks
 from webchat.console.replay import create_replay
 from webchat.console.testers import create_testers
 from webchat.console.training import create_training
@@ -32,6 +33,8 @@ TABS: dict[str, Callable[[gr.Blocks, gr.Tab, Services, Labels], gr.Timer | None]
     "replay": create_replay,
     "models": create_models,
     "moderation": create_moderation,
+    "keys": create_keys,
+    "webhooks": create_webhooks,
     "health": create_health,
 }
 """What makes each tab's components. A timer that it returns, made inactive, runs while the tab is open."""

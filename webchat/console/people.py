@@ -12,9 +12,10 @@ from webchat.api import Services
 from webchat.auth.passwords.accounts import add_account, reset_password
 from webchat.auth.passwords.checking import MOST_NAME_CHARS
 from webchat.console.asking import QUIET, Caller, handler, refuse, selecting, tell
+from webchat.console.confirming import Question, asked, unasked
 from webchat.console.labels import Labels
 from webchat.console.paging import FIRST, Pager, Place, shown
-from webchat.console.times import moment, plain
+from webchat.console.times import moment, person_name, plain
 from webchat.store.errors import NotFound
 from webchat.store.people_records import PASSWORD_ISSUER, Person
 from webchat.store.records import Page
@@ -44,7 +45,7 @@ class People:
         people = page.items
         rows = [self._row(caller, person) for person in people]
         headers = [caller.t(f"console.people.{name}") for name in COLUMNS]
-        choices = [(_named(person), person.owner_id) for person in people]
+        choices = [(person_name(person), person.owner_id) for person in people]
         note = self._note(caller, wanted, len(people))
         return (
             gr.Dataframe(rows, headers=headers, visible=bool(rows)),
@@ -66,7 +67,7 @@ class People:
     async def chosen(self, caller: Caller, row: Sequence[object]) -> Any:
         """The person in a row of the table, as the choice."""
         person = await self._found(row[-1] if row else None)
-        return gr.Dropdown(choices=[(_named(person), person.owner_id)], value=person.owner_id)
+        return gr.Dropdown(choices=[(person_name(person), person.owner_id)], value=person.owner_id)
 
     async def about(self, caller: Caller, id: str | None) -> list[Any]:
         """What is said of the person, and which buttons there are for them."""
@@ -100,7 +101,7 @@ class People:
     async def sign_out(self, caller: Caller, id: str | None) -> Any:
         person = await self._found(id)
         ended = await self._store.call(self._store.end_sessions, person.owner_id)
-        tell(caller, "console.people.signed_out", name=_named(person), count=ended)
+        tell(caller, "console.people.signed_out", name=person_name(person), count=ended)
         return _nothing_told()
 
     async def reset(self, caller: Caller, id: str | None) -> Any:
@@ -114,33 +115,32 @@ class People:
         """What removing the person would delete, and the buttons to do it or not."""
         person = await self._found(id)
         count = await self._store.call(self._store.count_person_chats, person.owner_id)
-        said = caller.t(_counted("console.people.removes", count), name=plain(_named(person)), count=count)
-        return [person.owner_id, gr.Column(visible=True), gr.Markdown(said)]
+        said = caller.t(
+            _counted("console.people.removes", count), name=plain(person_name(person)), count=count
+        )
+        return asked(person.owner_id, said)
 
-    async def keep(self, caller: Caller) -> list[Any]:
-        return _not_removing()
-
-    async def remove_now(self, caller: Caller, id: str | None, asked: str | None) -> list[Any]:
+    async def remove_now(self, caller: Caller, id: str | None, about: str | None) -> list[Any]:
         """Remove the person that was asked about; nobody, if another was chosen since."""
-        person = await self._found(asked)
-        if asked != id:
-            return [gr.skip(), *_not_removing()]
+        person = await self._found(about)
+        if about != id:
+            return [gr.skip(), *unasked()]
         count = await self._deleting.person(person.owner_id)
-        tell(caller, _counted("console.people.is_removed", count), name=_named(person), count=count)
-        return [gr.Dropdown(value=None), *_not_removing()]
+        tell(caller, _counted("console.people.is_removed", count), name=person_name(person), count=count)
+        return [gr.Dropdown(value=None), *unasked()]
 
     async def _disabled(self, caller: Caller, id: str | None, disabled: bool) -> Any:
         person = await self._found(id)
         await self._store.call(self._store.set_disabled, person.owner_id, disabled, spare_last=True)
         said = "disabled" if disabled else "enabled"
-        tell(caller, f"console.people.is_{said}", name=_named(person))
+        tell(caller, f"console.people.is_{said}", name=person_name(person))
         return _nothing_told()
 
     async def _operates(self, caller: Caller, id: str | None, operates: bool) -> Any:
         person = await self._found(id)
         await self._store.call(self._store.set_operates, person.owner_id, operates, spare_last=True)
         said = "promoted" if operates else "demoted"
-        tell(caller, f"console.people.is_{said}", name=_named(person))
+        tell(caller, f"console.people.is_{said}", name=person_name(person))
         return _nothing_told()
 
     async def _found(self, id: object) -> Person:
@@ -153,7 +153,7 @@ class People:
     def _row(self, caller: Caller, person: Person) -> list[str]:
         role = "operator" if person.operates else "member"
         return [
-            _named(person),
+            person_name(person),
             self._way(caller, person),
             caller.t(f"console.role.{role}"),
             caller.t("console.never") if person.seen_at is None else moment(caller, person.seen_at),
@@ -173,7 +173,7 @@ class People:
         ]
         if person.disabled_at is not None:
             parts.append(caller.t("console.people.disabled_since", when=moment(caller, person.disabled_at)))
-        return f"**{plain(_named(person))}** · " + " · ".join(map(plain, parts))
+        return f"**{plain(person_name(person))}** · " + " · ".join(map(plain, parts))
 
     def _note(self, caller: Caller, wanted: str, count: int) -> str:
         if count:
@@ -231,12 +231,7 @@ def create_people(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labe
             buttons = [
                 gr.Button(label(f"console.people.{one.name}"), visible=False, min_width=0) for one in BUTTONS
             ]
-    with gr.Column(visible=False, elem_id="wc-people-removal") as removal:
-        removes = gr.Markdown()
-        with gr.Row(elem_classes=["wc-buttons"]):
-            remove_now = gr.Button(label("console.people.remove_now"), variant="stop", min_width=0)
-            keep = gr.Button(label("console.people.keep"), min_width=0)
-    asked = gr.State("")
+    removal = Question(label, "people", "console.people.remove_now", person)
     told = gr.Textbox(visible=False, interactive=False, buttons=["copy"], elem_id="wc-people-password")
     with gr.Column(elem_classes=["wc-card"], visible=services.passwords is not None):
         gr.Markdown(label("console.people.add_title"))
@@ -256,17 +251,14 @@ def create_people(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labe
     pager.newer.click(handler("operator", people.newer), **again)
     table.select(selecting("operator", people.chosen), None, person, **QUIET).success(show, **again)
     person.change(tell, **described)
-    removing: Any = [asked, removal, removes]
-    person.change(handler("operator", people.keep), None, removing, **QUIET)
     for one, button in zip(BUTTONS, buttons, strict=True):
         if one.name == "remove":
-            button.click(handler("operator", people.remove), person, removing, **QUIET)
+            button.click(handler("operator", people.remove), person, removal.parts, **QUIET)
             continue
         done = button.click(handler("operator", getattr(people, one.name)), person, told, **QUIET)
         done.success(show, **again).success(tell, **described)
-    keep.click(handler("operator", people.keep), None, removing, **QUIET)
-    removed = remove_now.click(
-        handler("operator", people.remove_now), [person, asked], [person, *removing], **QUIET
+    removed = removal.yes.click(
+        handler("operator", people.remove_now), [person, removal.about], [person, *removal.parts], **QUIET
     )
     removed.success(show, **again).success(tell, **described)
     added = add.click(handler("operator", people.add), [name, operates], [told, name, operates], **QUIET)
@@ -277,24 +269,14 @@ def _counted(key: str, count: int) -> str:
     return f"{key}_one" if count == 1 else key
 
 
-def _not_removing() -> list[Any]:
-    return ["", gr.Column(visible=False), gr.Markdown("")]
-
-
 def _told_once(caller: Caller, person: Person, password: str) -> Any:
     """A box with a password that is not shown again."""
-    said = caller.t("console.people.password_once", name=_named(person))
+    said = caller.t("console.people.password_once", name=person_name(person))
     return gr.Textbox(password, label=said, visible=True)
 
 
 def _nothing_told() -> Any:
     return gr.Textbox("", visible=False)
-
-
-def _named(person: Person) -> str:
-    if person.issuer == PASSWORD_ISSUER:
-        return person.subject if person.name in ("", person.subject) else f"{person.name} ({person.subject})"
-    return person.email or person.name or person.subject
 
 
 def _line(text: object, most: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from webchat.console.asking import Caller
+from webchat.store.people_records import PASSWORD_ISSUER, Person
 
 
 def moment(caller: Caller, at: datetime, now: datetime | None = None) -> str:
@@ -25,6 +26,13 @@ def _ago(caller: Caller, unit: str, count: int) -> str:
 def short(id: str) -> str:
     """The end of an id, to tell things of one name apart."""
     return id[-6:]
+
+
+def person_name(person: Person) -> str:
+    """By which operators know somebody: the name they sign in with, too."""
+    if person.issuer == PASSWORD_ISSUER:
+        return person.subject if person.name in ("", person.subject) else f"{person.name} ({person.subject})"
+    return person.email or person.name or person.subject
 
 
 def plain(text: str) -> str:

@@ -36,7 +36,8 @@ class DriverMissing(Exception):
 class Checkup:
     """server: its name and version. size: bytes. damage: the first fault, empty if none was found. whole: all
     of it was read. no_trigrams: PostgreSQL cannot search text in Chinese. failing: webhooks whose last
-    attempt failed; undelivered: events that webhooks are still to be told, or were not."""
+    attempt failed, without disabled ones; undelivered: events that webhooks are still to be told, or were
+    not."""
 
     server: str
     size: int
@@ -135,6 +136,10 @@ def _webhooks(connection: Connection, tables: Tables) -> tuple[int, int]:
     """How many fail, and how many events are undelivered."""
     if tables != "current":
         return 0, 0
-    failing = select(func.count()).select_from(WebhookRow).where(WebhookRow.problem != "")
+    failing = (
+        select(func.count())
+        .select_from(WebhookRow)
+        .where(WebhookRow.problem != "", WebhookRow.disabled_at.is_(None))
+    )
     undelivered = select(func.count()).select_from(DeliveryRow)
     return connection.scalar(failing) or 0, connection.scalar(undelivered) or 0

@@ -13,13 +13,17 @@ from webchat.store.database.tables import DeliveryRow, WebhookRow
 from webchat.store.webhook_records import WebhookEvent
 
 # None is removed under a transaction that notes something for it, which then fails nobody's reply.
-_WEBHOOKS = select(WebhookRow.id, WebhookRow.events).with_for_update(read=True, key_share=True)
+_WEBHOOKS = (
+    select(WebhookRow.id, WebhookRow.events)
+    .where(WebhookRow.disabled_at.is_(None))
+    .with_for_update(read=True, key_share=True)
+)
 
 
 def tell_webhooks(
     connection: Connection, event: WebhookEvent, subjects: Collection[str], moment: datetime
 ) -> None:
-    """Note an event for every webhook that wants it."""
+    """Note an event for every webhook that wants it and is not disabled."""
     if not subjects:
         return
     those = [row.id for row in connection.execute(_WEBHOOKS) if event in row.events]

@@ -16,7 +16,8 @@ EVENTS: tuple[WebhookEvent, ...] = tuple(one for one in get_args(WebhookEvent) i
 @dataclass(frozen=True, slots=True)
 class Webhook:
     """Where events are sent. secret: signs them. content: whether they carry what people and models wrote, as
-    far as operators may read it. told_at: of the last success; problem: of the last failure since then."""
+    far as operators may read it. told_at: of the last success; problem: of the last failure since then, as
+    `webchat.webhooks.problem_text` reads it. disabled_at: since when nothing is sent."""
 
     id: str
     url: str
@@ -26,6 +27,7 @@ class Webhook:
     created_at: datetime
     told_at: datetime | None = None
     problem: str = ""
+    disabled_at: datetime | None = None
 
 
 MOST_DELIVERIES = 100_000

@@ -8,6 +8,14 @@ told, `making` checks what an operator asks for.
 from webchat.webhooks.addresses import AddressRefused
 from webchat.webhooks.delivering import Deliverer
 from webchat.webhooks.making import BadWebhook, new_webhook
-from webchat.webhooks.sending import Sender
+from webchat.webhooks.sending import NotDelivered, Sender, problem_text
 
-__all__ = ["AddressRefused", "BadWebhook", "Deliverer", "Sender", "new_webhook"]
+__all__ = [
+    "AddressRefused",
+    "BadWebhook",
+    "Deliverer",
+    "NotDelivered",
+    "Sender",
+    "new_webhook",
+    "problem_text",
+]

@@ -18,7 +18,11 @@ _CARRIES_IPV4 = tuple(ipaddress.ip_network(one) for one in ("2002::/16", "2001::
 
 
 class AddressRefused(Exception):
-    """A host is in a private network. The message is one sentence without its full stop."""
+    """A host is in a private network."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{host} is in a private network")
+        self.host = host
 
 
 def is_public(address: str) -> bool:
@@ -42,11 +46,7 @@ def check_host(host: str) -> None:
     except ValueError:
         return
     if not is_public(host):
-        raise refused(host)
-
-
-def refused(host: str) -> AddressRefused:
-    return AddressRefused(f"{host} is in a private network; webhooks_private allows it")
+        raise AddressRefused(host)
 
 
 def public_socket(info: AddrInfoType) -> socket.socket:
@@ -55,7 +55,7 @@ def public_socket(info: AddrInfoType) -> socket.socket:
     """
     family, kind, protocol, _, address = info
     if not is_public(str(address[0])):
-        raise refused(str(address[0]))
+        raise AddressRefused(str(address[0]))
     return socket.socket(family, kind, protocol)
 
 
@@ -71,7 +71,7 @@ class PublicResolver(AbstractResolver):
         """Raises AddressRefused, OSError."""
         found: Sequence[ResolveResult] = await self._resolver.resolve(host, port, family)
         if not all(is_public(one["host"]) for one in found):
-            raise refused(host)
+            raise AddressRefused(host)
         return list(found)
 
     async def close(self) -> None:

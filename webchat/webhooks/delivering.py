@@ -89,7 +89,7 @@ class Deliverer:
             await self._sender.send(session, webhook, delivery, data)
         except NotDelivered as error:
             again = None if error.gone else self._again(delivery.tries)
-            await self._store.call(self._store.not_delivered, delivery, str(error), again)
+            await self._store.call(self._store.not_delivered, delivery, error.problem, again)
             if again is None:
                 log.warning(
                     "webhook %s: %s was given up after %d attempts: %s",

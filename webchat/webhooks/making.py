@@ -8,14 +8,48 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from backends.errors import ExplainedError
 from webchat.store.webhook_records import EVENTS, Webhook, WebhookEvent
 from webchat.webhooks.addresses import AddressRefused, check_host
 
 MOST_URL = 2000
 
 
-class BadWebhook(Exception):
-    """A webhook that cannot be. The message is one sentence."""
+class BadWebhook(ExplainedError):
+    """A webhook that cannot be."""
+
+    code = "webhook_address"
+    status = 422
+    message = "This is not a web address."
+    cure = "Enter one such as https://example.org/hook."
+
+
+class PasswordInAddress(BadWebhook):
+    code = "webhook_password"
+    message = "A webhook's address can't contain a password."
+    cure = "Remove it; deliveries are signed instead."
+
+
+class NotHttps(BadWebhook):
+    code = "webhook_https"
+    message = "A webhook's address has to begin with https://."
+    cure = "Use https://, or start the server with webhooks_private to allow http://."
+
+
+class PrivateAddress(BadWebhook):
+    code = "webhook_private"
+    cure = "Use a public address, or start the server with webhooks_private."
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{host} is in a private network.", params={"host": host})
+
+
+class UnknownEvent(BadWebhook):
+    code = "webhook_event"
+    cure = f"Choose from {', '.join(EVENTS)}."
+
+    def __init__(self, event: str) -> None:
+        super().__init__(f"There is no event {event!r}.", params={"event": event})
 
 
 class WebhookKeeper(Protocol):
@@ -34,7 +68,7 @@ def new_webhook(
     _check_url(url, private=private)
     chosen: tuple[WebhookEvent, ...] = tuple(one for one in EVENTS if one in events or not events)
     if unknown := sorted(set(events) - set(EVENTS)):
-        raise BadWebhook(f"There is no event {unknown[0]!r}; there are {', '.join(EVENTS)}.")
+        raise UnknownEvent(unknown[0])
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     return store.create_webhook(url, secret, chosen, content=content)
 
@@ -46,13 +80,13 @@ def _check_url(url: str, *, private: bool) -> None:
     except ValueError:
         host = None
     if not host or len(url) > MOST_URL or not url.isprintable() or " " in url:
-        raise BadWebhook("That is no address, such as https://example.org/hook.")
+        raise BadWebhook
     if parts.username or parts.password:
-        raise BadWebhook("An address can't carry a password; deliveries are signed instead.")
+        raise PasswordInAddress
     if parts.scheme not in (("https", "http") if private else ("https",)):
-        raise BadWebhook("The address has to begin with https://. With webhooks_private, http:// is allowed.")
+        raise NotHttps
     if not private:
         try:
             check_host(host)
         except AddressRefused as error:
-            raise BadWebhook(f"{error}.") from None
+            raise PrivateAddress(error.host) from None

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from webchat.auth.api_keys.tokens import make_token
 from webchat.prompts.content import Strict
-from webchat.sharing.links import hash_of, parse_lifetime
+from webchat.sharing.links import BadLifetime, hash_of, parse_lifetime
 from webchat.sharing.terms import MOST_COUNT, MOST_MODELS, BadTerms
 from webchat.store.key_records import SCOPES, ApiKey, KeyScope, KeyTerms
 
@@ -82,10 +82,13 @@ def read_key_terms(given: Mapping[str, object]) -> KeyTerms:
 
 
 def new_key(store: KeyKeeper, owner: str, name: str, lifetime: str, now: datetime, terms: KeyTerms) -> NewKey:
-    """Create a key. lifetime: as of a link. Raises `BadKey`, `BadLifetime`, and what the store raises."""
+    """Create a key. lifetime: as of a link. Raises `BadKey`, and what the store raises."""
     named = " ".join("".join(char if char.isprintable() else " " for char in name).split())
     if not named or len(named) > MOST_NAME:
         raise BadKey("name", f"give the key a name of 1 to {MOST_NAME} characters")
     prefix, token = make_token()
-    expires_at = parse_lifetime(lifetime, now)
+    try:
+        expires_at = parse_lifetime(lifetime, now)
+    except BadLifetime as error:
+        raise BadKey("expires", str(error.params["reason"])) from None
     return NewKey(store.create_key(owner, named, prefix, hash_of(token), expires_at, terms), token)

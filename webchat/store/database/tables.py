@@ -947,6 +947,7 @@ class WebhookRow(Base):
     created_at: Mapped[datetime]
     told_at: Mapped[datetime | None]
     problem: Mapped[str] = mapped_column(Text, server_default="")
+    disabled_at: Mapped[datetime | None]
 
 
 class DeliveryRow(Base):

@@ -94,20 +94,37 @@ class KeyVerbs(Database):
 
     @reads
     def listed_keys(
-        self, connection: Connection, *, owner: str | None = None, cursor: str | None = None, limit: int = 200
+        self,
+        connection: Connection,
+        *,
+        owner: str | None = None,
+        text: str = "",
+        cursor: str | None = None,
+        limit: int = 200,
     ) -> Page[ListedKey]:
-        """For operators: everybody's keys or those of one, revoked ones too, the newest first. Raises
-        BadCursor."""
-        query = _KEYS.add_columns(OwnerRow.name.label("owner_name")).join(
-            OwnerRow, OwnerRow.id == ApiKeyRow.owner_id
-        )
+        """For operators: everybody's keys or those of one, revoked ones too, the newest first. text: only the
+        key with this id or beginning, and those with it in their name or their owner's. Raises BadCursor."""
+        query = _LISTED
         if owner is not None:
             query = query.where(ApiKeyRow.owner_id == owner)
+        if text:
+            # A whole key too: whoever has it at hand need not look up its beginning.
+            one = (ApiKeyRow.id == text) | (ApiKeyRow.prefix == "_".join(text.split("_")[:2]))
+            names = (ApiKeyRow.name, OwnerRow.name)
+            query = query.where(or_(one, *(name.icontains(text, autoescape=True) for name in names)))
         if cursor is not None:
             query = query.where(ApiKeyRow.id < read_id(cursor))
         rows = connection.execute(query.order_by(ApiKeyRow.id.desc()).limit(limit + 1)).all()
-        items = tuple(ListedKey(_load(row), row.owner_name) for row in rows[:limit])
+        items = tuple(_listed(row) for row in rows[:limit])
         return Page(items, items[-1].key.id if len(rows) > limit else None)
+
+    @reads
+    def listed_key(self, connection: Connection, key_id: str) -> ListedKey:
+        """One of them. Raises NotFound."""
+        row = connection.execute(_LISTED.where(ApiKeyRow.id == key_id)).first()
+        if row is None:
+            raise NotFound("key")
+        return _listed(row)
 
     @reads
     def key_holder(self, connection: Connection, prefix: str, token_hash: str) -> tuple[ApiKey, Owner]:
@@ -197,6 +214,9 @@ def _admits(row: Row[Any]) -> bool:
 
 _COLUMNS = [column for column in ApiKeyRow.__table__.columns if column.name != "token_hash"]
 _KEYS: Select[Any] = select(*_COLUMNS)
+_LISTED = _KEYS.add_columns(OwnerRow.name.label("owner_name")).join(
+    OwnerRow, OwnerRow.id == ApiKeyRow.owner_id
+)
 _WITH_HOLDERS: Select[Any] = (
     select(
         *_COLUMNS,
@@ -223,6 +243,10 @@ _COUNT = (
         day=bindparam("today"),
     )
 )
+
+
+def _listed(row: Row[Any]) -> ListedKey:
+    return ListedKey(_load(row), row.owner_name)
 
 
 def _load(row: Row[Any]) -> ApiKey:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
 
 from webchat.store.database.codec import clean, new_id, now
 from webchat.store.database.tables import DeliveryRow, WebhookRow
@@ -84,6 +84,14 @@ class WebhookVerbs(Database):
         """Raises NotFound."""
         return _load(_found(connection.execute(_WEBHOOKS.where(WebhookRow.id == webhook_id)).first()))
 
+    @writes
+    def set_webhook_disabled(self, connection: Connection, webhook_id: str, disabled: bool) -> Webhook:
+        """Send it nothing, and note nothing for it, until it is enabled; what waits for it then is sent after
+        all. Raises NotFound."""
+        those = update(WebhookRow).where(WebhookRow.id == webhook_id)
+        connection.execute(those.values(disabled_at=now() if disabled else None))
+        return _load(_found(connection.execute(_WEBHOOKS.where(WebhookRow.id == webhook_id)).first()))
+
     def remove_webhook(self, webhook_id: str) -> Webhook:
         """Delete a webhook and what it was still to be told, in slices. Raises NotFound."""
         while self._forget_deliveries(webhook_id):
@@ -108,16 +116,18 @@ class WebhookVerbs(Database):
     def due_webhooks(self, connection: Connection) -> list[Webhook]:
         """Those that have something to be told now."""
         due = select(DeliveryRow.webhook_id).where(DeliveryRow.due_at <= now()).distinct()
-        return [_load(row) for row in connection.execute(_WEBHOOKS.where(WebhookRow.id.in_(due)))]
+        those = _WEBHOOKS.where(WebhookRow.id.in_(due), WebhookRow.disabled_at.is_(None))
+        return [_load(row) for row in connection.execute(those)]
 
     @writes
     def claim_deliveries(self, connection: Connection, webhook_id: str, most: int) -> list[Delivery]:
         """Those that are due, the longest waiting first, for `CLAIM_SECONDS` the caller's alone. Counts an
         attempt of each."""
         moment = now()
+        told = select(WebhookRow.id).where(WebhookRow.id == webhook_id, WebhookRow.disabled_at.is_(None))
         ids = connection.scalars(
             select(DeliveryRow.id)
-            .where(DeliveryRow.webhook_id == webhook_id, DeliveryRow.due_at <= moment)
+            .where(DeliveryRow.webhook_id == webhook_id, DeliveryRow.due_at <= moment, exists(told))
             .order_by(DeliveryRow.due_at)  # as in the index: many may be due at the same moment
             .limit(most)
             .with_for_update(skip_locked=True)
@@ -219,6 +229,7 @@ def _load(row: Row[Any]) -> Webhook:
         row.created_at,
         row.told_at,
         row.problem,
+        row.disabled_at,
     )
 
 
