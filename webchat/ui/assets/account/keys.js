@@ -4,15 +4,12 @@ import { api } from "../api.js";
 import { copyText, showCopied } from "../copying.js";
 import { h, icon } from "../dom.js";
 import { errorLine, language, t } from "../i18n.js";
-import { field, setProblem } from "../sheet.js";
 import { ago } from "../times.js";
 import { toast } from "../toast.js";
+import { keyForm } from "./keyform.js";
+import { COUNTS, SCOPES } from "./keyterms.js";
 
-/** @import { ApiKey, NewApiKey } from "../types.js" */
-
-/** @type {readonly ApiKey["scopes"][number][]} */
-const SCOPES = ["chat", "read", "write"];
-const LIFETIMES = ["30d", "90d", "365d", "never"];
+/** @import { ApiKey, NewApiKey, NewApiKeyBody } from "../types.js" */
 
 export class Keys {
   #rows = h("ul", { class: "wc-account-devices" });
@@ -38,48 +35,17 @@ export class Keys {
   }
 
   #ask() {
-    const name = h("input", { type: "text", maxlength: "100", autocomplete: "off", dir: "auto", required: true });
-    const lifetime = h("select", {}, LIFETIMES.map((value) => h("option", { value }, t(`keys.expires.${value}`))));
-    const boxes = SCOPES.map((scope) => h("input", { type: "checkbox", checked: true, value: scope }));
-    const scopes = h("fieldset", { class: "wc-account-scopes" }, h("legend", {}, t("keys.scopes")), boxes.map((box) => h("label", { class: "wc-account-check" }, box, h("span", {}, t(`keys.scope.${box.value}`)))));
-    const stored = h("input", { type: "checkbox", checked: true });
-    const save = h("button", { class: "wc-button wc-primary" }, t("keys.create"));
     const close = () => {
       form.remove();
       this.#drawFoot().focus();
     };
-    const cancel = h("button", { type: "button", class: "wc-button", onclick: close }, t("app.cancel"));
-    const form = h(
-      "form",
-      { class: "wc-account-form", novalidate: true, onsubmit: submit },
-      field(t("keys.name"), name, t("keys.name_hint")),
-      field(t("keys.expires"), lifetime),
-      scopes,
-      h("label", { class: "wc-account-check" }, stored, h("span", {}, t("keys.stored"))),
-      h("div", { class: "wc-account-buttons" }, save, cancel),
-    );
-    const made = (/** @type {NewApiKey} */ found) => this.#show(found);
+    const make = async (/** @type {NewApiKeyBody} */ body) => {
+      this.#show(await api.post("api/me/keys", body));
+      form.remove();
+    };
+    const { form, focus } = keyForm({ make, close, words: errorLine });
     this.#foot.replaceChildren(form);
-    name.focus();
-
-    /** @param {SubmitEvent} event */
-    async function submit(event) {
-      event.preventDefault();
-      if (!name.value.trim()) {
-        setProblem(name, t("keys.name_needed"));
-        return name.focus();
-      }
-      const chosen = SCOPES.filter((_, at) => boxes[at].checked);
-      if (!chosen.length) return boxes[0].focus();
-      save.disabled = true;
-      try {
-        made(await api.post("api/me/keys", { name: name.value, expires: lifetime.value, terms: { scopes: chosen, stored: stored.checked } }));
-        form.remove();
-      } catch (error) {
-        setProblem(name, errorLine(error));
-        save.disabled = false;
-      }
-    }
+    focus();
   }
 
   // Only now: the server keeps no more of it than a hash.
@@ -133,9 +99,10 @@ export class Keys {
   }
 }
 
-// "/v1, read · last used yesterday · until 3 May · a few models"
+// "last used yesterday · until 3 May · /v1, read · a few models · 10 requests a minute"
 /** @param {ApiKey} key */
-function about({ scopes, models, stored, created_at: created, expires_at: expires, expired, last_used_at: used }) {
+function about(key) {
+  const { scopes, models, stored, created_at: created, expires_at: expires, expired, last_used_at: used } = key;
   const date = (/** @type {string} */ at) => new Date(at).toLocaleDateString(language, { dateStyle: "medium" });
   const last = used ? h("time", { datetime: used, title: new Date(used).toLocaleString(language) }, t("account.last_used", { when: ago(used, new Date(), language) })) : t("keys.unused", { date: date(created) });
   const facts = [
@@ -143,6 +110,7 @@ function about({ scopes, models, stored, created_at: created, expires_at: expire
     expired ? t("keys.expired") : expires && t("keys.until", { date: date(expires) }),
     scopes.length < SCOPES.length && scopes.map((scope) => t(`keys.short.${scope}`)).join(", "),
     models.length > 0 && models.join(", "),
+    ...COUNTS.map((count) => key[count] && t(`keys.limit.${count}`, { count: key[count].toLocaleString(language) })),
     !stored && t("keys.not_stored"),
   ].filter(Boolean);
   return facts.flatMap((fact, at) => (at ? [" · ", fact] : [fact]));
