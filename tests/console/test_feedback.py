@@ -24,8 +24,16 @@ from webchat.console.feedback.votes import Votes
 from webchat.console.page import create_console
 from webchat.console.paging import FIRST
 from webchat.store.errors import NotFound
-from webchat.store.judgement_records import JudgementChange, JudgementCount, JudgementFilter, Review, Vote
+from webchat.store.judgement_records import (
+    JudgementChange,
+    JudgementCount,
+    JudgementFilter,
+    Preferred,
+    Review,
+    Vote,
+)
 from webchat.store.link_records import LinkTerms
+from webchat.store.records import ConversationSettings, NewSide, NewTurn
 
 GOOD, BAD = JudgementChange(rating=1), JudgementChange(rating=-1)
 CONSENT = LinkTerms(consent="We read.", consent_version=1)
@@ -268,6 +276,30 @@ async def test_a_vote_is_read_and_rejected_in_the_tab(make_site: MakeSite, told:
         await votes.renew(who, id)
         with pytest.raises(NotFound):
             await votes.accept(who, "nothing")
+
+
+async def test_results_are_by_model_or_by_model_and_settings(make_site: MakeSite) -> None:
+    async with make_site() as site:
+        results, who = ModelResults(site.services), caller(site)
+        sides = [
+            NewSide("tall", "tall", ConversationSettings(system_prompt=said)) for said in ("Brief.", None)
+        ]
+        talk = Talk(site.store, who.owner.id)
+        votes: tuple[Preferred, ...] = ("left", "left", "right")
+        for at, preferred in enumerate(votes):
+            new = NewTurn(None, None, "Which one?", f"key {at}", "")
+            begun = site.store.begin_comparison(talk.owner, new, *sides)
+            for side in begun.sides or ():
+                talk.finish(side.reply.id, "words")
+            assert begun.reply.compared is not None
+            site.store.vote_on(talk.owner, begun.reply.compared.id, Vote(preferred))
+        _, by_model, notes = await results.results(who, "model")
+        assert not by_model.visible
+        assert "count only by *Model and settings*: tall" in notes.value
+        _, by_variant, notes = await results.results(who, "variant")
+        rows = {row[0]: (row[3], row[4]) for row in by_variant.value["data"]}
+        assert rows == {"tall · system prompt": (2, 1), "tall": (1, 2)}
+        assert "Model and settings" not in notes.value
 
 
 async def test_bars_of_a_plot_are_as_high_as_the_counts(make_site: MakeSite) -> None:

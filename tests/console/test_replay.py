@@ -81,7 +81,7 @@ async def test_a_judge_is_chosen_with_its_prompt_and_its_verdicts_are_shown(
     async with make_site() as site:
         tab, who = Sets(site.services), caller(site)
         set_id = await a_set(site, tab, who, 1)
-        *_, judged, which, called, model, prompt, remove, _ = await tab.show(who, set_id)
+        *_, judged, _, which, called, model, prompt, remove, _ = await tab.show(who, set_id)
         assert (which.value, called.value, model.value, remove.visible) == ("", "", None, False)
         assert not judged.visible
         assert "{reply}" in prompt.value
@@ -91,7 +91,7 @@ async def test_a_judge_is_chosen_with_its_prompt_and_its_verdicts_are_shown(
         await tab.judge_replies(who, set_id, "", name, "Kind? {reply}")
         await tab.judge_replies(who, set_id, " second ", name, "<i>Good</i>? {reply}")
         run = await a_run(site, tab, who, set_id)
-        _, note, *_, judged, which, called, model, prompt, remove, _ = await tab.show(who, set_id)
+        _, note, *_, judged, _, which, called, model, prompt, remove, _ = await tab.show(who, set_id)
         assert [value for _, value in which.choices] == ["", name, "second"]
         assert (which.value, called.value, model.value, remove.visible) == ("second", "second", name, True)
         assert prompt.value == "<i>Good</i>? {reply}"
@@ -99,11 +99,12 @@ async def test_a_judge_is_chosen_with_its_prompt_and_its_verdicts_are_shown(
         assert [one.value for one in shown[:3]] == [name, name, "Kind? {reply}"]
         shown = await tab.judge_of(who, set_id, "")
         assert [one.value for one in shown[:2]] == ["", None]
-        assert f"Judge {name}, second: 4 of 4 verdicts, 0 failed." in note.value
+        assert f"Judges: {name}, second. 4 of 4 answers, 0 failed." in note.value
         assert f"{name} gave no verdict on most replies" in note.value
         assert judged.value["headers"][:4] == ["Judge", "Variant", "Pass", "No verdict"]
         assert [row[0] for row in judged.value["data"]] == [name] * 2 + ["second"] * 2
         assert {row[3] for row in judged.value["data"]} == {"1"}, "an echo decides nothing"
+        assert {row[4] for row in judged.value["data"]} == {""}, "nor can it agree with anybody"
         compared, *_ = await SideBySide(site.services).compare(who, set_id, STORED, run)
         assert compared.value.count("no verdict") == 4
         assert "&lt;i&gt;Good&lt;/i&gt;?" in compared.value

@@ -11,6 +11,7 @@ from playwright.async_api import Page, Route, expect
 
 from tests.app_process import AppProcess
 from tests.e2e.chat import PHONE, Chat, NewVisitor
+from tests.e2e.test_templates import make, variable
 from tests.scripted_endpoint import ScriptedEndpoint
 
 MODELS = ("heron-large", "wren")
@@ -92,12 +93,25 @@ async def test_other_settings_an_edit_and_another_reply_are_compared(
     chat: Chat, endpoint: ScriptedEndpoint
 ) -> None:
     page = chat.page
+    system = "You answer for {{ shop }}."
+    await make(page, chat.url, "Shop", system=system, variables=[variable("shop", "text", required=True)])
     await page.click("#wc-compare-button")
     await page.get_by_role("menuitemradio", name="Other settings").click()
     dialog = page.locator(".wc-compare-dialog")
     await dialog.get_by_role("button", name="Compare", exact=True).click()
     await expect(dialog).to_contain_text("Change at least one.")
-    await dialog.get_by_label("System prompt").fill("Be brief.")
+    who, prompt = dialog.get_by_label("Persona"), dialog.get_by_label("System prompt")
+    await who.select_option(label="Shop")
+    shop = dialog.get_by_label("shop")
+    await dialog.get_by_role("button", name="Compare", exact=True).click()
+    await expect(shop).to_be_focused()  # it is required
+    await shop.fill("Two Wheels")
+    await expect(prompt).to_have_value("You answer for Two Wheels.")
+    await prompt.fill("Be brief.")
+    await expect(who).to_have_value("kept")
+    await expect(shop).to_have_count(0)
+    await who.select_option(label="Shop")
+    await shop.fill("Three Wheels")
     await dialog.get_by_label("Temperature").fill("0.25")
     await dialog.get_by_role("button", name="Compare", exact=True).click()
     await expect(page.locator("#wc-composer-note")).to_have_text("Comparing with heron-large, other settings")
@@ -106,12 +120,14 @@ async def test_other_settings_an_edit_and_another_reply_are_compared(
     await expect(question).to_have_text("Which reply is better?")
     sent = [call.body for call in endpoint.calls[-2:]]
     assert sorted(body.get("temperature", -1) for body in sent) == [-1, 0.25]
+    (asked,) = [body["messages"] for body in sent if "temperature" in body]
+    assert asked[0] == {"role": "system", "content": "You answer for Three Wheels."}
     sides = page.locator(".wc-compare-side")
     assert "0.25" not in await page.inner_text(".wc-compare")
     await page.locator(".wc-compare").focus()
     await page.keyboard.press("=")
     await expect(question).to_have_text("You voted for a tie.")
-    await expect(sides.filter(has_text="“Be brief.” · Temperature: 0.25")).to_have_count(1)
+    await expect(sides.filter(has_text="Shop · Temperature: 0.25")).to_have_count(1)
     await expect(sides.filter(has_text="No system prompt · Temperature: Model default")).to_have_count(1)
 
     user = page.locator("article.wc-user")

@@ -103,7 +103,8 @@ class Sets:
             none = gr.Dropdown([], value=None)
             hidden = gr.Dataframe(visible=False)
             closed = (gr.Timer(active=False), gr.Column(visible=False), gr.Button(visible=False))
-            return [hidden, note, none, none, none, *closed, hidden, *self._judges(caller, ()), None]
+            quiet = gr.Markdown(visible=False)
+            return [hidden, note, none, none, none, *closed, hidden, quiet, *self._judges(caller, ()), None]
         operator = caller.owner.id
         of = await self._store.call(self._store.replay_set, operator, set_id)
         runs = await self._store.call(self._store.replay_runs, operator, of.id)
@@ -134,6 +135,7 @@ class Sets:
                 headers=[caller.t(f"replay.column.{name}") for name in JUDGE_COLUMNS],
                 visible=bool(of.judges),
             ),
+            gr.Markdown(visible=bool(of.judges)),
             *self._judges(caller, of.judges),
             table,
         ]

@@ -126,6 +126,7 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
     judged = gr.Dataframe(
         interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-replay-judged"
     )
+    judged_note = gr.Markdown(label("replay.judge.columns_are"), visible=False, elem_classes=["wc-note"])
     new_set, new_run, judge = NewSet(make), NewRun(make), Judges(make)
     with gr.Row(elem_classes=["wc-buttons"]):
         delete = make.button("delete")
@@ -135,7 +136,7 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
 
     left, right, pager = results.left, results.right, results.pager
     outputs = [table, note, results.run, left, right, timer, results.column, results.as_file]
-    outputs += [judged, judge.chosen, *judge.fields, judge.stop, computed]
+    outputs += [judged, judged_note, judge.chosen, *judge.fields, judge.stop, computed]
     choosing = [chosen, *new_set.filters[:4], new_run.model, new_run.template]
     show, choose = handler("operator", sets.show), handler("operator", sets.choices)
     side: Any = {"inputs": [chosen, left, right], "outputs": [results.compared, *pager.parts], **QUIET}

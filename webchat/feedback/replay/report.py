@@ -12,6 +12,7 @@ from html import escape
 from importlib.resources import files
 
 from webchat.feedback.replay.comparing import (
+    Judged,
     Summary,
     is_failed,
     is_whole,
@@ -164,15 +165,19 @@ def judge_rows(
         (
             judged.name,
             variant,
-            _share(judged.passed, judged.verdicts, judged.interval)
-            + (f" · {words['replay.judge.own']}" if judged.own else ""),
+            _passed(judged, words),
             str(judged.unclear),
-            _share(judged.agreed, judged.liked, judged.agreed_interval) if judged.liked else "",
+            _share(judged.agreed, judged.liked, judged.agreed_interval),
             str(judged.tokens),
         )
         for of_judge in zip(*(one.judged for one in found), strict=True)
         for variant, judged in zip(names, of_judge, strict=True)
     ]
+
+
+def _passed(judged: Judged, words: Mapping[str, str]) -> str:
+    share = _share(judged.passed, judged.verdicts, judged.interval)
+    return " · ".join(filter(None, (share, words["replay.judge.own"] if judged.own else "")))
 
 
 def doubts(found: Sequence[Summary], words: Mapping[str, str]) -> list[str]:
@@ -181,7 +186,8 @@ def doubts(found: Sequence[Summary], words: Mapping[str, str]) -> list[str]:
 
 
 def _share(part: int, whole: int, interval: Interval | None) -> str:
-    return f"{part}/{whole}{_range(interval)}"
+    """Empty of nothing."""
+    return f"{part}/{whole}{_range(interval)}" if whole else ""
 
 
 def _counted(count: int, interval: Interval | None) -> str:

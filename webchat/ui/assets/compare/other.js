@@ -5,12 +5,16 @@ import { samplingFields } from "../drawer.js";
 import { errorLine, t } from "../i18n.js";
 import { settings } from "../settings.js";
 import { field, setProblem } from "../sheet.js";
+import { style } from "../style.js";
 import { problemText, templates, verbs } from "../templates/data.js";
+import { VariablesForm } from "../templates/form.js";
 
-/** @import { Settings } from "../types.js" */
+/** @import { Settings, Template } from "../types.js" */
+/** @import { Values } from "../templates/form.js" */
 /** @import { Other } from "./differing.js" */
 
 const KEPT = "kept";
+const WAIT = 250; // ms after the last change
 
 // before: what it was last time. done: called with what was chosen.
 /** @param {Other | null} before @param {(other: Other) => void} done */
@@ -28,6 +32,14 @@ class OtherForm {
   /** @type {Map<string, HTMLInputElement>} */
   #numbers = new Map();
   #grid = h("div", { class: "wc-compare-grid" });
+  // What the chosen template asks for.
+  #values = h("div", { hidden: true });
+  /** @type {{ template: Template, form: VariablesForm } | null} */
+  #filled = null;
+  #unmade = false; // whether the prompt is not yet of what is filled in
+  #made = 0;
+  #timer = 0;
+  #filling = Promise.resolve();
   #begun;
 
   /** @param {Other | null} before @param {(other: Other) => void} done */
@@ -41,7 +53,10 @@ class OtherForm {
     this.#model.value = before?.model ?? settings.model ?? "";
     if (!this.#model.value && models[0]) this.#model.value = models[0].key;
     this.#who.addEventListener("change", () => this.#choose());
-    this.#prompt.addEventListener("input", () => this.#own());
+    this.#prompt.addEventListener("input", () => {
+      this.#own();
+      this.#who.value = KEPT;
+    });
   }
 
   show() {
@@ -51,20 +66,24 @@ class OtherForm {
       h("p", { class: "wc-muted" }, t("compare.other_about")),
       field(t("compare.model"), this.#model),
       field(t("compare.persona"), this.#who),
+      this.#values,
       field(t("drawer.system_prompt"), this.#prompt, t("drawer.system_prompt_hint")),
       this.#grid,
       h("div", { class: "wc-sheet-foot" }, h("button", { type: "button", class: "wc-button", onclick: () => dialog.close() }, t("app.cancel")), h("button", { type: "submit", class: "wc-button wc-primary" }, t("compare.other_use"))),
     );
     const head = h("div", { class: "wc-dialog-head" }, h("h2", {}, t("compare.other_title")), iconButton("close", t("app.close"), () => dialog.close()));
     const dialog = showDialog("wc-compare-dialog", t("compare.other_title"), head, form);
-    form.addEventListener("submit", (event) => {
+    form.addEventListener("submit", async (event) => {
       event.preventDefault();
+      if (!(await this.#settle()) || !dialog.open) return;
       const other = this.#read();
       if (!other) return;
       dialog.close();
       this.#done(other);
     });
+    dialog.addEventListener("close", () => clearTimeout(this.#timer));
     this.#drawNumbers();
+    void style("templates");
     void this.#listPersonas();
   }
 
@@ -77,32 +96,79 @@ class OtherForm {
     }
     this.#who.value = this.#persona?.id ?? KEPT;
     if (!this.#who.value) this.#who.value = KEPT; // it was deleted
+    if (this.#who.value !== KEPT) await (this.#filling = this.#fill(this.#persona?.values ?? {}, false));
   }
 
-  // A template's text, with its values as they are by default.
-  async #choose() {
+  #choose() {
+    this.#own();
+    if (this.#who.value !== KEPT) this.#filling = this.#fill({}, true);
+  }
+
+  // The fields of the chosen template, and its text. make: not as the prompt has it already.
+  /** @param {Values} values @param {boolean} make */
+  async #fill(values, make) {
     const id = this.#who.value;
-    setProblem(this.#who, "");
-    if (id === KEPT) {
-      this.#persona = null;
-      return;
-    }
     try {
-      const { version, content } = await verbs.get(id);
-      const values = Object.fromEntries(content.variables.filter((one) => (one.default ?? null) !== null).map((one) => [one.name, one.default ?? null]));
-      const { system } = await verbs.render({ id, version, values });
+      const template = await verbs.get(id);
       if (this.#who.value !== id) return;
-      this.#persona = { id, version, name: content.name, values };
-      this.#prompt.value = system;
+      const { variables } = template.content;
+      const form = new VariablesForm(variables, values, () => this.#changed());
+      this.#filled = { template, form };
+      this.#values.replaceChildren(form.element);
+      this.#values.hidden = !variables.length;
+      this.#unmade = make;
+      if (make) await this.#make(false);
     } catch (error) {
       setProblem(this.#who, problemText(error));
     }
   }
 
-  // Written by hand: no longer the persona's text.
+  #changed() {
+    this.#unmade = true;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#make(false), WAIT);
+  }
+
+  // Whether the prompt is of what is filled in; if not, the field says why.
+  async #settle() {
+    await this.#filling;
+    if (!this.#filled) return this.#who.value === KEPT || this.#persona !== null;
+    if (!this.#unmade) return true;
+    return this.#filled.form.check() && (await this.#make(true));
+  }
+
+  /** @param {boolean} always also say what is wrong at a field nobody has been in yet @returns {Promise<boolean>} whether it was made */
+  async #make(always) {
+    clearTimeout(this.#timer);
+    if (!this.#filled) return false;
+    const at = ++this.#made;
+    const { template: { id, version, content }, form } = this.#filled;
+    const { values } = form;
+    try {
+      const { system } = await verbs.render({ id, version, values });
+      if (at !== this.#made) return false;
+      this.#persona = { id, version, name: content.name, values };
+      this.#prompt.value = system;
+      this.#unmade = false;
+      form.settle();
+      setProblem(this.#who, "");
+      return true;
+    } catch (error) {
+      if (at !== this.#made) return false;
+      if (error.code !== "template_values" || !form.problem(error.params?.field, problemText(error), { always })) setProblem(this.#who, problemText(error));
+      return false;
+    }
+  }
+
+  // Written by hand, or to be chosen anew: no longer the persona's text.
   #own() {
-    this.#persona = null;
-    this.#who.value = KEPT;
+    clearTimeout(this.#timer);
+    this.#made++;
+    this.#persona = this.#filled = null;
+    this.#unmade = false;
+    this.#values.replaceChildren();
+    this.#values.hidden = true;
+    setProblem(this.#who, "");
   }
 
   // What the chosen model takes.
