@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+_OWN_CGROUPS = Path("/proc/self/cgroup")
 _CPU = Path("/proc/cpuinfo")
 _MEMORY = Path("/proc/meminfo")
 
@@ -14,7 +16,8 @@ def available_memory(*, at_most: bool = False) -> int | None:
     """Bytes a program can still allocate without swapping; `None` if the system does not report it. at_most:
     count files that are in use, too, such as a model that is mapped, and free swap: the system uses those
     before it kills a program."""
-    amounts = _of_the_machine(at_most=at_most), _of_the_container(_CGROUP, at_most=at_most)
+    amounts = [_of_the_machine(at_most=at_most), _of_the_process()]
+    amounts += [_of_the_container(folder, at_most=at_most) for folder in _cgroups("memory")]
     told = [amount for amount in amounts if amount is not None]
     return min(told, default=None)
 
@@ -28,8 +31,8 @@ def engine_threads() -> int:
     else. In a container, the cores are its CPU quota: more threads would be throttled most of the time.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    share = _share_of_cores(_CGROUP)
-    return max(1, (cores if share is None else min(cores, round(share))) - 1)
+    shares = [share for folder in _cgroups("cpu") if (share := _share_of_cores(folder)) is not None]
+    return max(1, min(cores, *(round(share) for share in shares)) - 1) if shares else max(1, cores - 1)
 
 
 def cpu_flags() -> frozenset[str]:
@@ -63,13 +66,45 @@ def _meminfo() -> dict[str, int]:
         return {}
 
 
+def _of_the_process() -> int | None:
+    """Bytes of address space below the limit of `ulimit -v`."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit == resource.RLIM_INFINITY:
+            return None
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (ImportError, OSError, ValueError):
+        return None
+    return max(0, limit - pages * resource.getpagesize())
+
+
+def _cgroups(kind: str) -> Iterator[Path]:
+    """This process's control group and those around it, such as a systemd service's. In a container, its own
+    is where the others' root is elsewhere."""
+    yield _CGROUP
+    yield _CGROUP / kind
+    try:
+        lines = _OWN_CGROUPS.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, kinds, path = line.split(":", 2)
+        if not kinds or kind in kinds.split(","):  # of cgroup v2, of v1
+            folder = (_CGROUP / kind if kinds else _CGROUP) / path.lstrip("/")
+            while folder not in (_CGROUP, _CGROUP / kind):
+                yield folder
+                folder = folder.parent
+
+
 def _of_the_container(cgroup: Path, *, at_most: bool = False) -> int | None:
     """Bytes left below the container's limit; cached files count as free. Source: cgroup v2 and v1."""
     for limit_name, used_name, cached_names in (
         ("memory.max", "memory.current", ("inactive_file", "active_file")),
         (
-            "memory/memory.limit_in_bytes",
-            "memory/memory.usage_in_bytes",
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
             ("total_inactive_file", "total_active_file"),
         ),
     ):
@@ -99,9 +134,7 @@ def _share_of_cores(cgroup: Path) -> float | None:
         quota, period = (cgroup / "cpu.max").read_text().split()
     except (OSError, ValueError):
         try:
-            quota, period = (
-                (cgroup / "cpu" / f"cpu.cfs_{part}_us").read_text() for part in ("quota", "period")
-            )
+            quota, period = ((cgroup / f"cpu.cfs_{part}_us").read_text() for part in ("quota", "period"))
         except OSError:
             return None
     try:

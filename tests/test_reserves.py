@@ -5,18 +5,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import subprocess
 import sys
 from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
+import httpx
 import pytest
 
-from tests.app_process import free_port
+from tests.app_process import AppProcess, free_port
 from tests.clean_environment import ROOT
 from tests.scripted_endpoint import ScriptedEndpoint
-from tests.served import served
+from tests.served import Served, served
 from webchat import reserves
 from webchat.reserves import MEMORY_BYTES, DiskReserve, MemoryReserve
 
@@ -97,3 +100,57 @@ async def test_a_full_disk_refuses_new_messages_and_loses_no_running_one(small_d
             await asyncio.sleep(1.1)
             again = await app.client.post("/api/turns", json=turn, headers={"Origin": app.url})
             assert again.status_code == 201, again.text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process is Linux's")
+async def test_without_memory_left_new_messages_are_refused_and_what_runs_ends(tmp_path: Path) -> None:
+    """The server may take no more memory than it has, at first with 20 MB left, then with none."""
+    async with ScriptedEndpoint() as endpoint:
+        env = {"OPENAI_BASE_URL": endpoint.url, "OPENAI_API_KEY": "key"}
+        server = AppProcess(tmp_path, "--model", "scripted", "--no-titles", env=env)
+        async with server, httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            app = Served(server.url, client)
+            await app.open_page()
+
+            async def send(text: str) -> httpx.Response:
+                turn = {"kind": "send", "conversation_id": None, "text": text, "client_key": str(uuid4())}
+                return await client.post("/api/turns", json=turn, headers={"Origin": app.url})
+
+            def leave(left: int) -> None:
+                pages = int(Path(f"/proc/{server.pid}/statm").read_text().split()[0])
+                most = pages * resource.getpagesize() + left
+                resource.prlimit(server.pid, resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+
+            async def answered(status: int) -> httpx.Response:
+                """What a message is answered, once that is it: what was seen counts for a second."""
+                while (answer := await send("words=1")).status_code != status:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+                return answer
+
+            async def running() -> list[asyncio.Task[str]]:
+                endpoint.go_on.clear()
+                count = len(endpoint.calls)
+                tasks = [asyncio.create_task(app.ask("words=200 hold=9")) for _ in range(3)]
+                while len(endpoint.calls) < count + 3:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+                return tasks
+
+            replies = await running()
+            leave(20_000_000)
+            assert (await answered(503)).json()["error"]["code"] == "memory_full"
+            endpoint.go_on.set()
+            assert [len((await reply).split()) for reply in replies] == [200, 200, 200]
+            leave(40_000_000)
+            await answered(201)
+            replies = await running()
+            leave(0)
+            await answered(503)
+            # More than there is: whatever becomes of these, the server goes on.
+            await asyncio.gather(*(send("x" * 1_000_000) for _ in range(30)), return_exceptions=True)
+            endpoint.go_on.set()
+            await asyncio.gather(*replies, return_exceptions=True)
+            assert (await client.get("/api/conversations")).status_code == 200
+            resource.prlimit(server.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+            await answered(201)
+            assert await app.ask("words=2") == "w0 w1 "

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from backends import _machine
 from backends._machine import available_memory, engine_threads
+from tests.clean_environment import ROOT
 
 GB = 10**9
 
@@ -22,6 +26,7 @@ def write(folder: Path, files: dict[str, str]) -> None:
 @pytest.fixture
 def cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(_machine, "_CGROUP", tmp_path)
+    monkeypatch.setattr(_machine, "_OWN_CGROUPS", tmp_path / "own")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
     return tmp_path
 
@@ -94,3 +99,45 @@ def test_an_older_kernel_tells_the_limit_elsewhere(cgroup: Path) -> None:
         },
     )
     assert available_memory() == GB // 10
+
+
+@pytest.mark.parametrize(
+    ("own", "files"),
+    [
+        (
+            "0::/system.slice/webchat.service\n",
+            {
+                "system.slice/memory.max": f"{GB}",
+                "system.slice/memory.current": "1000",
+                "system.slice/memory.stat": "inactive_file 0\n",
+                "system.slice/webchat.service/cpu.max": "300000 100000\n",
+            },
+        ),
+        (
+            "4:memory:/system.slice/webchat.service\n3:cpu,cpuacct:/system.slice\n2:pids:/other\n",
+            {
+                "memory/system.slice/memory.limit_in_bytes": f"{GB}",
+                "memory/system.slice/memory.usage_in_bytes": "1000",
+                "memory/system.slice/memory.stat": "total_inactive_file 0\n",
+                "cpu/system.slice/cpu.cfs_quota_us": "300000",
+                "cpu/system.slice/cpu.cfs_period_us": "100000",
+            },
+        ),
+    ],
+)
+def test_limits_of_a_service_count_and_those_around_it(own: str, files: dict[str, str], cgroup: Path) -> None:
+    write(cgroup, {"own": own, **files})
+    assert available_memory() == GB - 1000
+    assert engine_threads() == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing says how much is used")
+def test_a_limit_of_the_address_space_counts() -> None:
+    code = """
+        import resource
+        from backends._machine import available_memory
+        pages = int(open("/proc/self/statm").read().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 40_000_000,) * 2)
+        assert 20_000_000 < available_memory() <= 40_000_000
+    """
+    subprocess.run([sys.executable, "-c", dedent(code)], cwd=ROOT, check=True)
