@@ -78,7 +78,7 @@ def create_fields(label: Labels) -> tuple[list[Any], list[Any]]:
         chosen: list[Any] = [choice(name) for name in FILTERS[:4]]
     with gr.Row(elem_classes=["wc-bar"]):
         chosen += [gr.DateTime(include_time=False, type="string", **named(name)) for name in FILTERS[4:6]]
-        chosen.append(gr.Checkbox(**named("judged")))
+    chosen.append(gr.Checkbox(**named("judged")))
     gr.Markdown(label("console.replay.checks_are"), elem_classes=["wc-note"])
     with gr.Row(elem_classes=["wc-bar"]):
         checks: list[Any] = [lines(name) for name in CHECKS[:3]]
