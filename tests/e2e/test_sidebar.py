@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -21,6 +22,7 @@ from webchat.store import Store
 from webchat.store.records import NewTurn
 
 MANY = 200
+EN = locale("en")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -138,6 +140,41 @@ async def test_the_focus_moves_on_from_a_chat_deleted_by_the_keyboard(
     await page.keyboard.press("Delete")
     await expect(page.locator(".wc-row").first).to_have_text(second or "")
     await expect(page.locator(".wc-row-link").first).to_be_focused()
+
+
+async def test_several_chats_are_selected_exported_deleted_and_taken_back(
+    full: AppProcess, visitor: NewVisitor
+) -> None:
+    page = await _opened(full, visitor)
+    rows, bar = page.locator(".wc-row-link"), page.get_by_role("toolbar", name=EN["select.label"])
+    titles = [title.strip() for title in (await rows.all_text_contents())[:4]]
+    await rows.first.focus()
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Space")
+    await expect(bar).to_contain_text("1 selected")
+    await rows.nth(3).click(modifiers=["Shift"])
+    await rows.nth(2).click()
+    checked = page.get_by_role("checkbox", checked=True)
+    assert [one.strip() for one in await checked.all_text_contents()] == [titles[1], titles[3]]
+    assert "?c=" not in page.url, "a press selects and opens nothing"
+    await bar.get_by_role("button", name=EN["select.export"]).click()
+    async with page.expect_download() as download:
+        await page.get_by_role("menuitem", name="JSON", exact=False).first.click()
+    saved = json.loads((await (await download.value).path()).read_text(encoding="utf-8"))
+    assert [one["title"] for one in saved["conversations"]] == [titles[1], titles[3]]
+    await bar.get_by_role("button", name=EN["select.delete"]).click()
+    await expect(bar).to_have_count(0)
+    await expect(page.locator(".wc-list").get_by_text(titles[1], exact=True)).to_have_count(0)
+    await expect(page.locator(".wc-list").get_by_text(titles[3], exact=True)).to_have_count(0)
+    await page.get_by_role("button", name=EN["app.undo"]).click()
+    await expect(rows.nth(3)).to_have_text(titles[3])
+    await expect(rows.nth(1)).to_have_text(titles[1])
+    await rows.nth(1).focus()
+    await page.keyboard.press("Space")
+    await page.keyboard.press("Escape")
+    await expect(bar).to_have_count(0)
+    await expect(rows.nth(1)).to_be_focused()
+    await expect(page.get_by_role("checkbox")).to_have_count(0)
 
 
 async def test_the_whole_list_loads_for_somebody_who_stays_at_its_end(

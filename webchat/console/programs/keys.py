@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import gradio as gr
@@ -211,7 +211,9 @@ def _limits(caller: Caller, key: ApiKey, now: datetime) -> list[str]:
 def _ends(caller: Caller, key: ApiKey, now: datetime) -> str:
     if end := key.end(now):
         return caller.t("console.keys.is_revoked" if end == "key_revoked" else "console.keys.is_expired")
-    return caller.t("console.keys.never") if key.expires_at is None else key.expires_at.date().isoformat()
+    if key.expires_at is None:
+        return caller.t("console.keys.never")
+    return (key.expires_at - timedelta(microseconds=1)).date().isoformat()  # the last day, as it was written
 
 
 def _line(text: object) -> str:

@@ -27,7 +27,7 @@ export class ApiError extends Error {
 export function url(path, params = {}) {
   const address = new URL(path.replace(/^\//, ""), document.baseURI);
   for (const [name, value] of Object.entries(params)) {
-    if (value !== undefined && value !== null && value !== "") address.searchParams.set(name, value);
+    for (const one of [value].flat()) if (one !== undefined && one !== null && one !== "") address.searchParams.append(name, one);
   }
   return address.href;
 }

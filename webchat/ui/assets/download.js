@@ -12,9 +12,9 @@ export const FORMATS = ["markdown", "html", "json", "openai", "sharegpt"];
 export const inFormat = (key, format) => t(key, { format: t(`export.format.${format}`) });
 
 // The server names the file; the browser writes it without holding it.
-/** @param {string} path @param {string} format */
-export function download(path, format) {
-  const link = h("a", { href: url(path, { format }), download: "" });
+/** @param {string} path @param {string} format @param {string[]} [id] of some chats alone */
+export function download(path, format, id) {
+  const link = h("a", { href: url(path, { format, id }), download: "" });
   document.body.append(link);
   link.click();
   link.remove();

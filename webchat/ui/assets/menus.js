@@ -137,6 +137,7 @@ export function showShortcuts() {
     [["↑", "↓"], "shortcuts.list"],
     [["→"], "shortcuts.row_menu"],
     [["F2"], "shortcuts.rename"],
+    [[t("shortcuts.space")], "shortcuts.select"],
     [[mod, "/"], "shortcuts.help"],
   ];
   const list = h(

@@ -7,10 +7,13 @@ import { h, icon, iconButton, isMac, the } from "./dom.js";
 import { language, t } from "./i18n.js";
 import { shareItems } from "./shares/menu.js";
 import { before, calendar } from "./sidebar/calendar.js";
+import { SelectionBar } from "./sidebar/bar.js";
 import { archive, change, onElsewhere, remove as removeThere } from "./sidebar/deeds.js";
 import { RowKeys } from "./sidebar/keys.js";
 import { Row } from "./sidebar/row.js";
 import { savedLine } from "./sidebar/saved.js";
+import { MOST, Selection } from "./sidebar/selection.js";
+import { toast } from "./toast.js";
 
 /** @import { Attributes, Child, IconName, MenuItem } from "./dom.js" */
 /** @import { ConversationPage, Events, ListedConversation } from "./types.js" */
@@ -48,6 +51,11 @@ let foot;
 let footSeen;
 /** @type {HTMLElement} */
 let archiveButton;
+const selection = new Selection();
+/** @type {SelectionBar} */
+let bar;
+/** @type {HTMLElement} */
+let panelFoot;
 let timer = 0;
 let titleUntil = 0;
 
@@ -60,11 +68,15 @@ export function mountSidebar(element, callbacks) {
   list = h("div", { class: "wc-list" });
   keys = new RowKeys(list, {
     F2: (row) => rename(row.dataset.id ?? ""),
-    Delete: (row) => remove(row.dataset.id ?? ""),
+    Delete: (row) => remove(selection.size ? selected() : [row.dataset.id ?? ""]),
+    " ": (row) => select(row.dataset.id ?? ""),
     menu: (row) => state.rows.get(row.dataset.id ?? "")?.openMenu(),
   });
   foot = h("div", { class: "wc-list-foot" });
-  element.replaceChildren(header(), h("div", { class: "wc-scroll", tabindex: "-1" }, list, foot), footer());
+  bar = new SelectionBar({ ids: selected, archive: archiveSelected, remove: () => remove(selected()), end: endSelecting });
+  panelFoot = footer();
+  element.replaceChildren(header(), h("div", { class: "wc-scroll", tabindex: "-1" }, list, foot), bar.element, panelFoot);
+  element.addEventListener("keydown", onSelectingKey);
   footSeen = new IntersectionObserver((entries) => entries.at(-1)?.isIntersecting && state.next && loadMore(), {
     root: element.querySelector(".wc-scroll"),
     rootMargin: "600px",
@@ -271,7 +283,8 @@ function draw() {
   /** @type {Map<string, HTMLElement[]>} */
   const groups = new Map();
   const named = calendar(new Date(), language, t);
-  for (const item of [...state.items.values()].sort(before)) {
+  selection.keep(state.items);
+  for (const item of inOrder()) {
     const name = item.pinned && !state.archived ? t("sidebar.pinned") : named(item.updated_at);
     groups.set(name, [...(groups.get(name) ?? []), row(item)]);
   }
@@ -282,6 +295,13 @@ function draw() {
   keys.settle();
   archiveButton.setAttribute("aria-pressed", String(state.archived));
   foot.replaceChildren(...footContent());
+  list.classList.toggle("wc-selecting", selection.size > 0);
+  bar.show(selection.size, state.archived);
+  panelFoot.hidden = selection.size > 0;
+}
+
+function inOrder() {
+  return [...state.items.values()].sort(before);
 }
 
 /** @type {Map<string, { element: HTMLElement, items: HTMLElement }>} */
@@ -315,8 +335,8 @@ function reconcile(parent, wanted) {
 /** @param {ListedConversation} item */
 function row(item) {
   let found = state.rows.get(item.id);
-  if (!found) state.rows.set(item.id, (found = new Row(item.id, { open: actions.open, menu: rowActions, rename: renamed })));
-  found.show(item, { running: isRunning(item), active: item.id === state.active });
+  if (!found) state.rows.set(item.id, (found = new Row(item.id, { open: actions.open, select, menu: rowActions, rename: renamed })));
+  found.show(item, { running: isRunning(item), active: item.id === state.active, selected: selection.size ? selection.has(item.id) : null });
   return found.element;
 }
 
@@ -341,6 +361,7 @@ function footContent() {
 /** @param {boolean} archived */
 function showArchived(archived) {
   state.archived = archived;
+  selection.clear();
   load();
 }
 
@@ -353,13 +374,14 @@ function rowActions(id) {
   return [
     { label: t("sidebar.rename"), icon: "pencil", onclick: () => rename(id) },
     { label: t(item.pinned ? "sidebar.unpin" : "sidebar.pin"), icon: "pin", onclick: () => change(id, { pinned: !item.pinned }) },
-    { label: t(item.archived ? "sidebar.unarchive" : "sidebar.archive"), icon: "archive", onclick: () => archive(id, !item.archived) },
+    { label: t(item.archived ? "sidebar.unarchive" : "sidebar.archive"), icon: "archive", onclick: () => archive([id], !item.archived) },
+    { label: t("select.start"), icon: "check", onclick: () => (select(id), state.rows.get(id)?.link.focus()) },
     "-",
     ...shareItems(id),
     ...actions.exportItems(id),
     { label: t("info.menu"), icon: "info", onclick: () => showInfo(item) },
     "-",
-    { label: t("sidebar.delete"), icon: "trash", danger: true, onclick: () => remove(id) },
+    { label: t("sidebar.delete"), icon: "trash", danger: true, onclick: () => remove([id]) },
   ];
 }
 
@@ -369,22 +391,63 @@ async function showInfo(item) {
   openInfo(item);
 }
 
-// The conversation goes at once, and comes back if the server does not let it go.
-/** @param {string} id */
-async function remove(id) {
-  const item = state.items.get(id);
-  if (!item) return;
-  const wasActive = state.active === id;
-  const row = state.rows.get(id);
-  if (row) keys.leave(row.element);
-  state.items.delete(id);
-  state.leaving.add(id);
+// The conversations go at once, and come back if the server does not let them go.
+/** @param {string[]} ids */
+async function remove(ids) {
+  const items = ids.flatMap((id) => state.items.get(id) ?? []);
+  const active = items.find((item) => item.id === state.active)?.id;
+  const inBar = bar.element.contains(document.activeElement);
+  for (const { id } of items) {
+    const row = state.rows.get(id);
+    if (row) keys.leave(row.element);
+    state.items.delete(id);
+    state.leaving.add(id);
+  }
   draw();
-  if (wasActive) actions.newChat();
-  const gone = await removeThere(id, () => wasActive && actions.open(id));
-  state.leaving.delete(id);
+  if (inBar) keys.focus();
+  if (active) actions.newChat();
+  const gone = new Set(await removeThere(ids, (back) => active && back.includes(active) && actions.open(active)));
+  for (const id of ids) state.leaving.delete(id);
   state.changes += 1;
-  if (!gone) put(item);
+  for (const item of items) if (!gone.has(item.id)) put(item);
+}
+
+// --- selecting several --------------------------------------------------------------------------------------
+
+/** @param {string} id @param {boolean} [reach] from the one chosen before to this one */
+function select(id, reach = false) {
+  const fits = reach ? selection.reach(id, inOrder().map((item) => item.id)) : selection.toggle(id);
+  if (!fits) toast(t("select.most", { count: MOST }));
+  draw();
+}
+
+function selected() {
+  return selection.ids(inOrder().map((item) => item.id));
+}
+
+function endSelecting() {
+  const inBar = bar.element.contains(document.activeElement);
+  selection.clear();
+  draw();
+  if (inBar) keys.focus();
+}
+
+function archiveSelected() {
+  const ids = selected();
+  endSelecting();
+  archive(ids, !state.archived);
+}
+
+/** @param {KeyboardEvent} event */
+function onSelectingKey(event) {
+  if (!selection.size || /** @type {Element} */ (event.target).matches("input")) return;
+  const all = event.key === "a" && (event.ctrlKey || event.metaKey);
+  if (!all && event.key !== "Escape") return;
+  event.preventDefault();
+  event.stopPropagation(); // Escape stops the reply, too
+  if (!all) return endSelecting();
+  if (!selection.all(inOrder().map((item) => item.id))) toast(t("select.most", { count: MOST }));
+  draw();
 }
 
 /** @param {string} id */

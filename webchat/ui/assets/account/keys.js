@@ -103,11 +103,11 @@ export class Keys {
 /** @param {ApiKey} key */
 function about(key) {
   const { scopes, models, stored, created_at: created, expires_at: expires, expired, last_used_at: used } = key;
-  const date = (/** @type {string} */ at) => new Date(at).toLocaleDateString(language, { dateStyle: "medium" });
+  const date = (/** @type {string | number} */ at) => new Date(at).toLocaleDateString(language, { dateStyle: "medium" });
   const last = used ? h("time", { datetime: used, title: new Date(used).toLocaleString(language) }, t("account.last_used", { when: ago(used, new Date(), language) })) : t("keys.unused", { date: date(created) });
   const facts = [
     last,
-    expired ? t("keys.expired") : expires && t("keys.until", { date: date(expires) }),
+    expired ? t("keys.expired") : expires && t("keys.until", { date: date(Date.parse(expires) - 1) }),
     scopes.length < SCOPES.length && scopes.map((scope) => t(`keys.short.${scope}`)).join(", "),
     models.length > 0 && models.join(", "),
     ...COUNTS.map((count) => key[count] && t(`keys.limit.${count}`, { count: key[count].toLocaleString(language) })),

@@ -34,24 +34,41 @@ async function changed(id, asked) {
   }
 }
 
-/** @param {string} id @param {boolean} archived */
-export async function archive(id, archived) {
-  if (!(await change(id, { archived })) || !archived) return;
-  toast(t("sidebar.archived_done"), { action: { label: t("app.undo"), onclick: () => change(id, { archived: false }) } });
+/** @param {string[]} ids @param {boolean} archived */
+export async function archive(ids, archived) {
+  const done = await each(ids, (id) => change(id, { archived }));
+  if (!done.length || !archived) return;
+  const undo = () => each(done, (id) => change(id, { archived: false }));
+  toast(done.length === 1 ? t("sidebar.archived_done") : t("select.archived", { count: done.length }), { action: { label: t("app.undo"), onclick: undo } });
 }
 
-// True when it is done. back: called once it is taken back.
-/** @param {string} id @param {() => void} back */
-export async function remove(id, back) {
-  try {
-    await api.delete(`api/conversations/${id}`);
-  } catch (error) {
-    toast(errorText(error).message, { kind: "error" });
-    return false;
+// The ids of those that are gone. back: called with those that were taken back.
+/** @param {string[]} ids @param {(ids: string[]) => void} back */
+export async function remove(ids, back) {
+  const gone = await each(ids, async (id) => {
+    try {
+      await api.delete(`api/conversations/${id}`);
+    } catch (error) {
+      toast(errorText(error).message, { kind: "error" });
+      return false;
+    }
+    tell("deleted", id);
+    return true;
+  });
+  const undo = async () => back(await each(gone, restore));
+  if (gone.length) toast(gone.length === 1 ? t("sidebar.deleted") : t("select.deleted", { count: gone.length }), { action: { label: t("app.undo"), onclick: undo } });
+  return gone;
+}
+
+// Does it with one after the other, up to the first that fails. The ids of those it is done with.
+/** @param {string[]} ids @param {(id: string) => Promise<boolean>} deed */
+async function each(ids, deed) {
+  const done = [];
+  for (const id of ids) {
+    if (!(await deed(id))) break;
+    done.push(id);
   }
-  tell("deleted", id);
-  toast(t("sidebar.deleted"), { action: { label: t("app.undo"), onclick: async () => (await restore(id)) && back() } });
-  return true;
+  return done;
 }
 
 // True when it is done.

@@ -29,6 +29,10 @@ export class RowKeys {
     if (row?.isConnected && !this.#list.contains(document.activeElement)) this.#stopAt(row);
   }
 
+  focus() {
+    this.#stop?.querySelector(".wc-row-link")?.focus();
+  }
+
   // The focus moves on from a row that is about to go.
   /** @param {HTMLElement} row */
   leave(row) {

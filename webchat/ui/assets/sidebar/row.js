@@ -1,11 +1,11 @@
 // A conversation in the list: a link, what runs in it, its menu, and the box that renames it.
 
-import { h, iconButton, toggleMenu } from "../dom.js";
+import { h, icon, iconButton, toggleMenu } from "../dom.js";
 import { t } from "../i18n.js";
 
 /** @import { MenuItem } from "../dom.js" */
 /** @import { ListedConversation } from "../types.js" */
-/** @typedef {{ open(id: string): void, menu(id: string): MenuItem[], rename(id: string, title: string | null): void }} Deeds */
+/** @typedef {{ open(id: string): void, select(id: string, reach: boolean): void, menu(id: string): MenuItem[], rename(id: string, title: string | null): void }} Deeds */
 
 export class Row {
   #deeds;
@@ -13,6 +13,8 @@ export class Row {
   #item = null;
   #shown = "";
   #renaming = false;
+  /** @type {boolean | null} */
+  #selected = null;
 
   /** @param {string} id @param {Deeds} deeds */
   constructor(id, deeds) {
@@ -20,18 +22,20 @@ export class Row {
     this.#deeds = deeds;
     this.text = h("span", { class: "wc-row-title wc-one-line", dir: "auto" });
     this.dot = h("span", { class: "wc-dot", role: "img", "aria-label": t("sidebar.running"), title: t("sidebar.running"), hidden: true });
-    this.link = h("a", { href: `?c=${encodeURIComponent(id)}`, class: "wc-row-link", tabindex: "-1", onclick: (event) => this.#follow(event) }, this.text, this.dot);
+    this.link = h("a", { href: `?c=${encodeURIComponent(id)}`, class: "wc-row-link", tabindex: "-1", onclick: (event) => this.#follow(event) }, h("span", { class: "wc-row-check" }, icon("check")), this.text, this.dot);
     this.menu = iconButton("more", t("app.more"), () => this.openMenu(), { tabindex: "-1", "aria-haspopup": "menu", "aria-expanded": "false" });
     this.menu.removeAttribute("title");
     this.element = h("li", { class: "wc-row", "data-id": id }, this.link, this.menu);
   }
 
   // Writes to the page only what has changed: the whole list is drawn at every look at the server.
-  /** @param {ListedConversation} item @param {{ running: boolean, active: boolean }} state */
-  show(item, { running, active }) {
+  // selected: null where none is being selected.
+  /** @param {ListedConversation} item @param {{ running: boolean, active: boolean, selected: boolean | null }} state */
+  show(item, { running, active, selected }) {
     this.#item = item;
+    this.#selected = selected;
     const title = item.title || t("app.untitled");
-    const shown = `${running} ${active} ${title}`;
+    const shown = `${running} ${active} ${selected} ${title}`;
     if (shown === this.#shown || this.#renaming) return;
     this.#shown = shown;
     this.text.textContent = title;
@@ -40,6 +44,8 @@ export class Row {
     this.menu.setAttribute("aria-label", t("sidebar.row_menu", { title }));
     if (active) this.link.setAttribute("aria-current", "page");
     else this.link.removeAttribute("aria-current");
+    if (selected === null) for (const name of ["role", "aria-checked"]) this.link.removeAttribute(name);
+    else for (const [name, value] of [["role", "checkbox"], ["aria-checked", String(selected)]]) this.link.setAttribute(name, value);
   }
 
   openMenu() {
@@ -81,6 +87,10 @@ export class Row {
 
   /** @param {MouseEvent} event */
   #follow(event) {
+    if (this.#selected !== null) {
+      event.preventDefault();
+      return this.#deeds.select(this.id, event.shiftKey);
+    }
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return; // a new tab, by the browser
     event.preventDefault();
     this.#deeds.open(this.id);
