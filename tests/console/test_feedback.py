@@ -23,6 +23,7 @@ from webchat.console.feedback.table import MOST_SHOWN, Judgements
 from webchat.console.feedback.votes import Votes
 from webchat.console.page import create_console
 from webchat.console.paging import FIRST
+from webchat.models import ModelSpec
 from webchat.store.errors import NotFound
 from webchat.store.judgement_records import (
     JudgementChange,
@@ -300,6 +301,32 @@ async def test_results_are_by_model_or_by_model_and_settings(make_site: MakeSite
         rows = {row[0]: (row[3], row[4]) for row in by_variant.value["data"]}
         assert rows == {"tall · system prompt": (2, 1), "tall": (1, 2)}
         assert "Model and settings" not in notes.value
+
+
+async def test_a_removed_model_keeps_its_votes_and_its_name(make_site: MakeSite) -> None:
+    tall, small = (ModelSpec(name=name, kind="echo") for name in ("tall", "small"))
+    async with make_site(specs=[tall, small]) as site:
+        who = caller(site)
+        talk = Talk(site.store, who.owner.id, "tall")
+        id = _ended(talk)[0]
+        site.store.vote_on(talk.owner, id, Vote("left"))
+        accepted = judged(talk, GOOD)
+        site.store.judge(talk.owner, talk.begin("still running").reply.id, BAD)
+    async with make_site(specs=[small]) as site:
+        who = caller(site)
+        assert [info.name for info in site.services.models.infos()] == ["small"]
+        liked, compared, _ = await ModelResults(site.services).results(who)
+        assert [row[:4] for row in liked.value["data"]] == [["tall", "50 %", 1, 1]]
+        assert {row[0]: (row[3], row[4]) for row in compared.value["data"]} == {
+            "tall": (1, 0), "small": (0, 1),
+        }  # fmt: skip
+        models, *_ = await Choices(site.services).choices(who)
+        assert "tall" in [value for _, value in models.choices]
+        shown = await Judgements(site.services).show(who, "tall", "", "good", "")
+        assert ids(shown) == [accepted]
+        assert shown[0].value["data"][0][1] == "tall"
+        (vote,) = site.store.usable_comparisons()
+        assert {vote.left.model, vote.right.model} == {"tall", "small"}
 
 
 async def test_bars_of_a_plot_are_as_high_as_the_counts(make_site: MakeSite) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,8 @@ from webchat.store import Store
 from webchat.store.judgement_records import JudgementChange, Vote
 from webchat.store.link_records import LinkTerms
 from webchat.store.records import ConversationSettings, NewSide, NewTurn
+
+NAMES = ("Ada", "Bao", "Cleo", "Dora", "Emil", "Fatima")
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def judge(talk: Talk, asked: str, reply: str, change: JudgementChange, *, accept
         talk.store.review_judgements(talk.store.local_owner().id, {made.id: made.changed_at}, "accepted")
 
 
-def rows(folder: str, config: str) -> list[dict[str, object]]:
+def rows(folder: str, config: str) -> list[dict[str, Any]]:
     return [
         json.loads(line)
         for path in sorted(Path(folder, config).glob("*.jsonl"))
@@ -88,6 +92,72 @@ def test_withdrawn_and_deleted_judgements_are_absent_from_later_exports(store: S
     assert not [path for path in Path("set").rglob("*.*") if b"Tess" in path.read_bytes()]
 
 
+def test_removing_a_person_changes_exactly_their_rows(store: Store) -> None:
+    people = [Talk(store, store.add_person("password", name, name).owner_id) for name in NAMES]
+    for at, person in enumerate(people):
+        store.set_trains(person.owner, True)
+        judge(person, f"{NAMES[at]} asks for a river", "It flows", JudgementChange(1))
+        judge(
+            person, f"{NAMES[at]} asks for a stone", "It rolls", JudgementChange(-1, better="It lies there")
+        )
+        store.vote_on(person.owner, compared(person, f"{NAMES[at]} asks for a bird"), Vote("left"))
+    configs = ("sft", "dpo", "kto", "reward", "grpo")
+
+    def exported() -> dict[str, list[str]]:
+        """Each person's rows, by their names. A group of near-duplicates that only somebody who is gone held
+        together falls apart, and stays in its split."""
+        assert run(["export", "set"]) == 0
+        given = [(config, row) for config in configs for row in rows("set", config)]
+        for _, row in given:
+            row["webchat"].pop("group")
+        found = [f"{config} {json.dumps(row)}" for config, row in given]
+        theirs = {name: sorted(row for row in found if name in row) for name in NAMES}
+        assert len(found) == sum(map(len, theirs.values()))
+        return theirs
+
+    before = exported()
+    assert all(len(theirs) > len(configs) for theirs in before.values())
+    store.remove_person(people[2].owner)
+    assert exported() == {**before, NAMES[2]: []}
+    assert not [path for path in Path("set").rglob("*.*") if NAMES[2].encode() in path.read_bytes()]
+
+
+def test_fifty_people_vote_while_an_export_is_written(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = store.create_link("testers", "Testers", None, LinkTerms(consent="It trains.", training=True))
+    people = [Talk(store, store.create_owner("guest", "", link.id).id) for _ in range(50)]
+    for person in people:
+        store.consent(person.owner, 1)
+    ids = [compared(person, f"Which bird is number {at}?") for at, person in enumerate(people)]
+    store.vote_on(people[0].owner, ids[0], Vote("left"))
+    read = Store.usable_comparisons
+    votes: list[Future[Any]] = []
+
+    def while_all_vote(self: Store, *arguments: Any, **more: Any) -> Iterator[Any]:
+        found = read(self, *arguments, **more)
+        yield next(found)
+        if not votes:
+            votes.extend(
+                pool.submit(store.vote_on, person.owner, id, Vote("right"))
+                for person, id in zip(people[1:], ids[1:], strict=True)
+            )
+        yield from found
+
+    def pairs() -> list[str]:
+        """The votes in the file; each row is whole."""
+        assert run(["export", "set"]) == 0
+        found = rows("set", "dpo")
+        assert all({"prompt", "chosen", "rejected"} <= row.keys() for row in found)
+        return [row["webchat"]["judgement"] for row in found]
+
+    with ThreadPoolExecutor(8) as pool:
+        monkeypatch.setattr(Store, "usable_comparisons", while_all_vote)
+        during = pairs()
+        assert [vote.result().preferred for vote in votes] == ["right"] * 49
+    assert ids[0] in during
+    assert len(during) == len(set(during)) <= 50
+    assert sorted(pairs()) == sorted(ids)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -130,15 +200,19 @@ def test_the_page_s_commands_run(talk: Talk) -> None:
         assert run(command[1:]) == 0, command
 
 
-def test_votes_become_pairs(talk: Talk) -> None:
+def compared(talk: Talk, asked: str = "Which bird?") -> str:
+    """The id of a comparison to vote on."""
     sides = [NewSide(name, name, ConversationSettings(model=name)) for name in ("tall", "small")]
-    begun = talk.store.begin_comparison(talk.owner, NewTurn(None, None, "Which bird?", "key", ""), *sides)
+    begun = talk.store.begin_comparison(talk.owner, NewTurn(None, None, asked, "key", ""), *sides)
     assert begun.sides is not None
     for side, reply in zip(begun.sides, ("A heron", "A wren"), strict=True):
         talk.finish(side.reply.id, reply)
-    compared = begun.sides[0].reply.compared
-    assert compared is not None
-    talk.store.vote_on(talk.owner, compared.id, Vote("right"))
+    assert begun.reply.compared is not None
+    return begun.reply.compared.id
+
+
+def test_votes_become_pairs(talk: Talk) -> None:
+    talk.store.vote_on(talk.owner, compared(talk), Vote("right"))
     assert run(["export", "set", "--of-model", "tall"]) == 0
     (row,) = rows("set", "dpo")
     assert (row["chosen"], row["rejected"]) == (
