@@ -19,9 +19,8 @@ from tests.clean_environment import ROOT
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.api.wire.conversations import ConversationBody, SettingsBody
 from webchat.api.wire.judgements import JudgementBody
-from webchat.api.wire.turns import Delta, Done
+from webchat.api.wire.turns import Delta, Done, TurnBody
 from webchat.client import AsyncClient, Client, ClientError, Refused, Unreachable
-from webchat.client.calls import send
 from webchat.client.events import Reading
 
 STRANGE = "a\u2028b\u2029c\x85d\r e 你好"
@@ -130,7 +129,7 @@ async def test_a_reply_is_followed_from_any_piece_and_stopped(app: AppProcess) -
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_same_client_key_is_the_same_turn(app: AppProcess) -> None:
     async with AsyncClient(app.url) as chat:
-        body = send("words=2", None, None, None, "once")
+        body = TurnBody(kind="send", text="words=2", client_key="once")
         begun = await asyncio.gather(*(chat.start(body) for _ in range(3)))
         assert len({one.reply.id for one in begun}) == 1
         with pytest.raises(Refused) as refused:

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Concatenate, Self
 
 import httpx
-from pydantic import JsonValue
 
-from webchat.api.wire.conversations import (
-    Conversation,
-    ConversationBody,
-    ConversationPage,
-    ListedConversation,
-    SearchPage,
-    SettingsBody,
-)
-from webchat.api.wire.judgements import Judgement, JudgementBody
-from webchat.api.wire.messages import Archive, Message, MessageDetails, Thread
-from webchat.api.wire.models import ModelList
-from webchat.api.wire.people import Me
-from webchat.api.wire.prompt_templates import RenderedTemplate, Template, TemplateList
-from webchat.api.wire.turns import BegunTurn, Done, TurnBody
+from webchat.api.wire.conversations import Conversation, ListedConversation, SettingsBody
+from webchat.api.wire.messages import Message
+from webchat.api.wire.turns import Done
 from webchat.client import calls
-from webchat.client.calls import A, Call, Format, answered
+from webchat.client.calls import A, Call, Format, P, answered, as_method
 from webchat.client.errors import Refused, refusal
 from webchat.client.events import Event, Reading
 from webchat.client.patience import MOST_CONTINUED, TIMEOUT, Patience
+
+
+def _method(make: Callable[P, Call[A]]) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, A]]:
+    async def method(client: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> A:
+        return await client._call(make(*args, **kwargs))
+
+    return as_method(make, method)
 
 
 class AsyncClient:
@@ -65,17 +60,24 @@ class AsyncClient:
     ) -> None:
         await self.aclose()
 
-    async def me(self) -> Me:
-        return await self._call(calls.me())
-
-    async def models(self) -> ModelList:
-        return await self._call(calls.models())
-
-    async def conversations(
-        self, cursor: str | None = None, limit: int = 40, *, archived: bool = False
-    ) -> ConversationPage:
-        """A page of the conversations, the latest first. cursor: `next` of the page before."""
-        return await self._call(calls.conversations(cursor, limit, archived))
+    me = _method(calls.me)
+    models = _method(calls.models)
+    conversations = _method(calls.conversations)
+    search = _method(calls.search)
+    open = _method(calls.open)
+    change = _method(calls.change)
+    start = _method(calls.start)
+    send = _method(calls.send)
+    regenerate = _method(calls.regenerate)
+    stop = _method(calls.stop)
+    message = _method(calls.message)
+    judgement = _method(calls.judgement)
+    judge = _method(calls.judge)
+    withdraw = _method(calls.withdraw)
+    templates = _method(calls.templates)
+    template = _method(calls.template)
+    render = _method(calls.render)
+    export = _method(calls.export)
 
     async def all_conversations(self, *, archived: bool = False) -> AsyncIterator[ListedConversation]:
         """All of them, read page by page."""
@@ -86,16 +88,6 @@ class AsyncClient:
                 yield item
             if (cursor := page.next) is None:
                 return
-
-    async def search(self, text: str, cursor: str | None = None) -> SearchPage:
-        return await self._call(calls.search(text, cursor))
-
-    async def open(self, conversation_id: str, before: str | None = None) -> Thread:
-        """A conversation with the newest messages of its active branch. before: `older` of such a thread."""
-        return await self._call(calls.thread(conversation_id, before))
-
-    async def change(self, conversation_id: str, body: ConversationBody) -> Conversation:
-        return await self._call(calls.change(conversation_id, body))
 
     async def delete(self, conversation_id: str) -> None:
         """Move a conversation to the trash."""
@@ -129,31 +121,9 @@ class AsyncClient:
         for _ in range(MOST_CONTINUED):
             if message.state != "interrupted":
                 break
-            going_on = await self.start(calls.again("continue", message.id))
+            going_on = await self._call(calls.resume(message.id))
             message = await self.wait(going_on.reply.id)
         return message
-
-    async def send(
-        self,
-        text: str,
-        *,
-        after: Message | None = None,
-        model: str | None = None,
-        settings: SettingsBody | None = None,
-        client_key: str | None = None,
-    ) -> BegunTurn:
-        """Send a text and return as soon as it is stored; the reply is written without you. after: the reply
-        that it answers; without one, a conversation begins. client_key: the same key again is the same
-        turn, also from another process."""
-        return await self.start(calls.send(text, after, model, settings, client_key))
-
-    async def regenerate(self, message_id: str, client_key: str | None = None) -> BegunTurn:
-        """Another reply to the same message."""
-        return await self.start(calls.again("regenerate", message_id, client_key))
-
-    async def start(self, body: TurnBody) -> BegunTurn:
-        """Any turn; see `POST /api/turns`."""
-        return await self._call(calls.turn(body))
 
     async def follow(self, message_id: str, seq: int = 0) -> AsyncIterator[Event]:
         """The events of a reply after its piece number `seq`, `Done` last. A lost connection goes on where it
@@ -180,41 +150,11 @@ class AsyncClient:
                 return event.message
         raise AssertionError("a reply always ends")
 
-    async def stop(self, message_id: str) -> None:
-        await self._call(calls.stop(message_id))
-
-    async def message(self, message_id: str) -> MessageDetails:
-        return await self._call(calls.details(message_id))
-
-    async def judgement(self, message_id: str) -> Judgement:
-        return await self._call(calls.judgement(message_id))
-
-    async def judge(self, message_id: str, body: JudgementBody) -> Judgement:
-        """Say something of a reply; fields that are not set stay as they are."""
-        return await self._call(calls.judge(message_id, body))
-
-    async def withdraw(self, message_id: str) -> None:
-        """Delete what you said of a reply."""
-        await self._call(calls.withdraw(message_id))
-
-    async def templates(self, text: str = "") -> TemplateList:
-        return await self._call(calls.templates(text))
-
-    async def template(self, template_id: str) -> Template:
-        return await self._call(calls.template(template_id))
-
-    async def render(self, template_id: str, values: Mapping[str, JsonValue]) -> RenderedTemplate:
-        return await self._call(calls.render(template_id, values))
-
-    async def export(self, conversations: str | Sequence[str] | None = None) -> Archive:
-        """One conversation with all its branches, up to 100 that are named, or all."""
-        return await self._call(calls.export(conversations, "json"))
-
     async def export_file(
         self, conversations: str | Sequence[str] | None = None, format: Format = "json"
     ) -> AsyncIterator[bytes]:
         """The pieces of the same as a file, whatever its size."""
-        call = calls.export(conversations, format)
+        call = calls.export_file(conversations, format)
         async with self._stream(call.path, call.params) as answer:
             async for piece in answer.aiter_bytes():
                 yield piece

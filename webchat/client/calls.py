@@ -1,11 +1,13 @@
-"""The requests a client makes, each with the model of its answer."""
+"""The requests a client makes, each with the model of its answer, and the methods made of them."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar, cast
+from functools import update_wrapper
+from secrets import token_hex
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
@@ -28,6 +30,8 @@ from webchat.api.wire.turns import BegunTurn, TurnBody
 from webchat.client.errors import refusal
 
 A = TypeVar("A", bound=Answer | None)
+P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., object])
 Format = Literal["json", "markdown", "html", "openai", "sharegpt"]
 
 
@@ -60,9 +64,14 @@ def answered(call: Call[A], answer: httpx.Response) -> A:
     return cast(A, found)
 
 
-def new_key() -> str:
-    """A client key: the same one again is the same turn."""
-    return secrets.token_hex(16)
+def as_method(make: Callable[..., object], method: F) -> F:
+    """The method of a client that sends what `make` makes, with its name, docstring and parameters."""
+    told = inspect.signature(make)
+    of_client = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = [of_client, *told.parameters.values()]
+    update_wrapper(method, make)
+    method.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return method
 
 
 def me() -> Call[Me]:
@@ -73,88 +82,112 @@ def models() -> Call[ModelList]:
     return Call("GET", "/api/models", ModelList)
 
 
-def conversations(cursor: str | None, limit: int, archived: bool) -> Call[ConversationPage]:
+def conversations(
+    cursor: str | None = None, limit: int = 40, *, archived: bool = False
+) -> Call[ConversationPage]:
+    """A page of the conversations, the latest first. cursor: `next` of the page before."""
     params: dict[str, str | int] = {"limit": limit, **({"cursor": cursor} if cursor else {})}
     return Call(
         "GET", "/api/conversations", ConversationPage, params | ({"archived": "1"} if archived else {})
     )
 
 
-def search(text: str, cursor: str | None) -> Call[SearchPage]:
+def search(text: str, cursor: str | None = None) -> Call[SearchPage]:
     return Call("GET", "/api/search", SearchPage, {"q": text, **({"cursor": cursor} if cursor else {})})
 
 
-def thread(id: str, before: str | None) -> Call[Thread]:
-    return Call("GET", _conversation(id), Thread, {"before": before} if before else {})
+def open(conversation_id: str, before: str | None = None) -> Call[Thread]:
+    """A conversation with the newest messages of its active branch. before: `older` of such a thread."""
+    return Call("GET", _conversation(conversation_id), Thread, {"before": before} if before else {})
 
 
-def change(id: str, body: ConversationBody) -> Call[Conversation]:
-    return Call("PATCH", _conversation(id), Conversation, body=body)
+def change(conversation_id: str, body: ConversationBody) -> Call[Conversation]:
+    return Call("PATCH", _conversation(conversation_id), Conversation, body=body)
 
 
-def delete(id: str) -> Call[None]:
-    return Call("DELETE", _conversation(id), None)
+def delete(conversation_id: str) -> Call[None]:
+    return Call("DELETE", _conversation(conversation_id), None)
 
 
-def restore(id: str) -> Call[Conversation]:
-    return Call("POST", f"{_conversation(id)}/restore", Conversation)
+def restore(conversation_id: str) -> Call[Conversation]:
+    return Call("POST", f"{_conversation(conversation_id)}/restore", Conversation)
 
 
-def turn(body: TurnBody) -> Call[BegunTurn]:
+def start(body: TurnBody) -> Call[BegunTurn]:
+    """Any turn; see `POST /api/turns`."""
     return Call("POST", "/api/turns", BegunTurn, body=body)
 
 
 def send(
-    text: str, after: Message | None, model: str | None, settings: SettingsBody | None, key: str | None
-) -> TurnBody:
-    """after: the reply that the text answers; `None` begins a conversation."""
+    text: str,
+    *,
+    after: Message | None = None,
+    model: str | None = None,
+    settings: SettingsBody | None = None,
+    client_key: str | None = None,
+) -> Call[BegunTurn]:
+    """Send a text and return as soon as it is stored; the reply is written without you. after: the reply
+    that it answers; without one, a conversation begins. client_key: the same key again is the same
+    turn, also from another process."""
     given: dict[str, object] = {"model": model, "settings": settings}
     if after is not None:
         given |= {"conversation_id": after.conversation_id, "parent_id": after.id}
     chosen = {name: value for name, value in given.items() if value is not None}
-    return TurnBody.model_validate({"kind": "send", "client_key": key or new_key(), "text": text, **chosen})
+    key = client_key or token_hex(16)
+    return start(TurnBody.model_validate({"kind": "send", "client_key": key, "text": text, **chosen}))
 
 
-def again(kind: Literal["regenerate", "continue"], message: str, key: str | None = None) -> TurnBody:
-    return TurnBody(kind=kind, client_key=key or new_key(), message_id=message)
+def regenerate(message_id: str, client_key: str | None = None) -> Call[BegunTurn]:
+    """Another reply to the same message."""
+    key = client_key or token_hex(16)
+    return start(TurnBody(kind="regenerate", client_key=key, message_id=message_id))
 
 
-def stop(message: str) -> Call[None]:
-    return Call("POST", f"{_message(message)}/stop", None)
+def resume(message_id: str) -> Call[BegunTurn]:
+    return start(TurnBody(kind="continue", client_key=token_hex(16), message_id=message_id))
 
 
-def details(message: str) -> Call[MessageDetails]:
-    return Call("GET", _message(message), MessageDetails)
+def stop(message_id: str) -> Call[None]:
+    return Call("POST", f"{_message(message_id)}/stop", None)
 
 
-def judgement(message: str) -> Call[Judgement]:
-    return Call("GET", f"{_message(message)}/judgement", Judgement)
+def message(message_id: str) -> Call[MessageDetails]:
+    return Call("GET", _message(message_id), MessageDetails)
 
 
-def judge(message: str, body: JudgementBody) -> Call[Judgement]:
-    return Call("PUT", f"{_message(message)}/judgement", Judgement, body=body)
+def judgement(message_id: str) -> Call[Judgement]:
+    return Call("GET", f"{_message(message_id)}/judgement", Judgement)
 
 
-def withdraw(message: str) -> Call[None]:
-    return Call("DELETE", f"{_message(message)}/judgement", None)
+def judge(message_id: str, body: JudgementBody) -> Call[Judgement]:
+    """Say something of a reply; fields that are not set stay as they are."""
+    return Call("PUT", f"{_message(message_id)}/judgement", Judgement, body=body)
 
 
-def templates(text: str) -> Call[TemplateList]:
+def withdraw(message_id: str) -> Call[None]:
+    """Delete what you said of a reply."""
+    return Call("DELETE", f"{_message(message_id)}/judgement", None)
+
+
+def templates(text: str = "") -> Call[TemplateList]:
     return Call("GET", "/api/templates", TemplateList, {"q": text} if text else {})
 
 
-def template(id: str) -> Call[Template]:
-    return Call("GET", f"/api/templates/{quote(id, safe='')}", Template)
+def template(template_id: str) -> Call[Template]:
+    return Call("GET", f"/api/templates/{quote(template_id, safe='')}", Template)
 
 
-def render(id: str, values: Mapping[str, JsonValue]) -> Call[RenderedTemplate]:
-    return Call(
-        "POST", "/api/templates/render", RenderedTemplate, body=RenderBody(id=id, values=dict(values))
-    )
+def render(template_id: str, values: Mapping[str, JsonValue]) -> Call[RenderedTemplate]:
+    body = RenderBody(id=template_id, values=dict(values))
+    return Call("POST", "/api/templates/render", RenderedTemplate, body=body)
 
 
-def export(conversations: str | Sequence[str] | None, format: Format) -> Call[Archive]:
-    """conversations: one, several (up to 100) or all."""
+def export(conversations: str | Sequence[str] | None = None) -> Call[Archive]:
+    """One conversation with all its branches, up to 100 that are named, or all."""
+    return export_file(conversations)
+
+
+def export_file(conversations: str | Sequence[str] | None = None, format: Format = "json") -> Call[Archive]:
     if isinstance(conversations, str):
         return Call("GET", f"{_conversation(conversations)}/export", Archive, {"format": format})
     if conversations is None:
