@@ -98,6 +98,7 @@ export class EndKeeper {
     if (!this.#follows || (this.distance < NEAR && back)) this.#set(true);
     else if (scrollTop < this.#last - 2 && this.#content.isConnected) this.#set(false);
     this.#last = scrollTop;
+    if (!this.atEnd) this.#onChange(false); // the wheel told of the turn before it had moved anything
   }
 
   #leave() {
