@@ -103,7 +103,7 @@ class ReviewVerbs(TesterVerbs):
         key = (JudgementRow.at, JudgementRow.id)
         if wanted.reason is not None:
             key = (JudgementReasonRow.at, JudgementReasonRow.judgement_id)  # the same, in their index
-        query = _wanted(_listed(), wanted)
+        query = _wanted(_listed(reasons=wanted.reason is not None), wanted)
         if cursor is not None:
             _, at, id = read_place(cursor)
             query = query.where(tuple_(*key) < tuple_(literal(at, key[0].type), literal(id)))
@@ -260,7 +260,8 @@ class ReviewVerbs(TesterVerbs):
     @heavy
     def count_judgements(self, connection: Connection, _until: Until, wanted: JudgementFilter) -> int:
         """How many there are; counted up to `MOST_COUNTED`."""
-        found = _wanted(judgements_query().with_only_columns(JudgementRow.id), wanted)
+        query = judgements_query(reasons=wanted.reason is not None)
+        found = _wanted(query.with_only_columns(JudgementRow.id, maintain_column_froms=True), wanted)
         counted = select(func.count()).select_from(found.limit(MOST_COUNTED).subquery())
         return connection.scalar(counted) or 0
 
@@ -317,9 +318,9 @@ def readable() -> ColumnElement[bool]:
     return or_(trains(), and_(OwnerRow.kind == "guest", JudgementRow.consent.is_not(None), agreed()))
 
 
-def _listed() -> Select[Any]:
+def _listed(*, reasons: bool = False) -> Select[Any]:
     return (
-        judgements_query()
+        judgements_query(reasons=reasons)
         .add_columns(
             _JUDGE.kind,
             _JUDGE.name,
@@ -357,8 +358,7 @@ def _wanted(query: Select[Any], wanted: JudgementFilter) -> Select[Any]:
     if wanted.before is not None:
         query = query.where(JudgementRow.at < wanted.before)
     if wanted.reason is not None:
-        given = JudgementReasonRow.judgement_id == JudgementRow.id
-        query = query.join(JudgementReasonRow, given).where(JudgementReasonRow.reason == wanted.reason)
+        query = query.where(JudgementReasonRow.reason == wanted.reason)
     return query
 
 

@@ -14,6 +14,7 @@ from webchat.store.database.tables import (
     ComparisonRow,
     ConsentRow,
     ConversationRow,
+    JudgementReasonRow,
     JudgementRow,
     LinkRow,
     MessageRow,
@@ -27,16 +28,21 @@ from webchat.store.testers.verbs import agreed
 _OWN_VOTE = aliased(ComparisonRow)
 
 
-def judgements_query() -> Select[Any]:
-    """Judgements with their conversation, their link's name, and who the owner of the conversation is."""
+def judgements_query(*, reasons: bool = False) -> Select[Any]:
+    """Judgements with their conversation, their link's name, and who the owner of the conversation is.
+    reasons: one for each reason of theirs. PostgreSQL plans no more than eight tables together, so those are
+    the first: they are what is looked for."""
+    query = select(
+        *JudgementRow.__table__.columns,
+        MessageRow.conversation_id,
+        ConversationRow.owner_id.label("author_id"),
+        LinkRow.name.label("link"),
+    )
+    if reasons:
+        given = JudgementReasonRow.judgement_id == JudgementRow.id
+        query = query.select_from(JudgementReasonRow).join(JudgementRow, given)
     return (
-        select(
-            *JudgementRow.__table__.columns,
-            MessageRow.conversation_id,
-            ConversationRow.owner_id.label("author_id"),
-            LinkRow.name.label("link"),
-        )
-        .join(MessageRow, MessageRow.id == JudgementRow.message_id)
+        query.join(MessageRow, MessageRow.id == JudgementRow.message_id)
         .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
         .join(OwnerRow, OwnerRow.id == ConversationRow.owner_id)
         .outerjoin(PersonRow, PersonRow.owner_id == OwnerRow.id)
