@@ -19,8 +19,9 @@ from backends.echo import EchoBackend
 from tests.turns.conftest import Bench, MakeBench, until
 from tests.turns.held import Gated
 from webchat.store.records import Message
-from webchat.turns import Delta, Done, Followed, Follower, Gone, News, NotAccepting, Status
-from webchat.turns.following import BATCH, FAR_BEHIND, WAITING_NEWS, Reader
+from webchat.turns import Delta, Done, Followed, Follower, Gone, News, NotAccepting, Status, following
+from webchat.turns.errors import SlowReader
+from webchat.turns.following import BATCH, FAR_BEHIND, STALLED, WAITING_NEWS, Reader
 
 WORDS = " ".join(f"w{i}" for i in range(40))
 
@@ -51,7 +52,7 @@ class Script:
         self._changed()
 
     def _changed(self) -> None:
-        for reader in self.readers:
+        for reader in tuple(self.readers):
             reader.changed()
 
 
@@ -348,3 +349,44 @@ async def test_a_reply_of_somebody_elses_turn_is_looked_for_with_pauses(
             await sleep(0.01)
         looking.cancel()
         assert "readread" not in "".join(order)
+
+
+async def test_who_stopped_reading_and_cannot_come_back_is_told_so_and_keeps_nothing(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "STALLED", 0)
+    monkeypatch.setattr(following, "FAR_BEHIND", 10)
+    async with bench(EchoBackend(rate=0)) as at:
+        begun = await at.ask(text=WORDS)
+        slow = at.turns.follow(at.owner, begun.reply.id)
+        await anext(slow)
+        turn = at.turns._turns[begun.reply.id]
+        await until(lambda: turn.message is not None)
+        assert not turn.readers
+        with pytest.raises(SlowReader):
+            [event async for event in slow]
+        assert WORDS in (await at.end(begun)).text, "it was stored"
+
+
+def test_only_who_reads_nothing_for_long_is_cut_off() -> None:
+    """Not who reads, nor who is sent a long reply at once."""
+    stalled, reading, late = Follower(), Follower(), Follower()
+    turn = Script("m")
+    stalled.follow(turn)
+    reading.follow(turn)
+
+    def write() -> None:
+        turn.entries.append(Delta("m", len(turn.entries) + 1, "text", "word " * FAR_BEHIND))
+        turn.show()
+
+    for _ in range(STALLED):
+        write()
+        reading.at_once()
+    late.follow(turn)
+    write()
+    turn.end()
+    assert [one.cut for one in (stalled, reading, late)] == [True, False, False]
+    assert not stalled.at_once()
+    for one in (reading, late):
+        assert isinstance(one.at_once()[-1][1], Done)
+    assert not turn.readers

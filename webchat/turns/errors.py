@@ -10,6 +10,7 @@ TurnError
 ├── ServerFull         the server has only what running replies need, of
 │   ├── DiskFull       its disk
 │   └── MemoryFull     its memory
+├── SlowReader         what follows a reply has not read it, so the rest was dropped
 ├── BadAsk             the request contradicts itself or the conversation
 │   ├── EmptyMessage   no text in it
 │   ├── MessageTooLong more than `limit` characters
@@ -109,6 +110,15 @@ class MemoryFull(ServerFull):
     status = 503
     message = "The server's memory is almost full, so it takes no new messages."
     cure = "Your message is saved. Send it again in a moment."
+
+
+class SlowReader(TurnError):
+    """Raised to whoever follows a reply, not to whoever asks."""
+
+    code = "slow_reader"
+    status = 408
+    message = "The reply was not read while it was written, so the rest was dropped."
+    cure = "Read the stream without long pauses, or ask without streaming."
 
 
 class BadAsk(TurnError):

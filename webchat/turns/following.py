@@ -23,6 +23,10 @@ FAR_BEHIND = 262_144
 """Characters of an ended turn that may wait for a follower that can come back. One that is further behind is
 ended too: what is written to it is never more than it reads, and nothing else is kept for it."""
 
+STALLED = 32
+"""Times that a turn had something new since a follower that cannot come back has read: it doesn't read. One
+that does is not cut off by a reply that comes all at once."""
+
 
 class Readable(Protocol):
     """A turn as seen by its readers."""
@@ -48,22 +52,25 @@ class Readable(Protocol):
 class Reader:
     """The position of a follower in one turn."""
 
-    __slots__ = ("_ready", "_sent", "_turn", "_version")
+    __slots__ = ("_changes", "_ready", "_sent", "_turn", "_version")
 
     def __init__(self, turn: Readable, after_seq: int, ready: Callable[[Reader], None]) -> None:
         self._turn = turn
         self._sent = max(0, after_seq)
         self._version = -1
+        self._changes = 0
         self._ready = ready
         turn.readers.add(self)
 
     def changed(self) -> None:
         """The turn has something new."""
+        self._changes += 1
         self._ready(self)
 
     def read(self, into: list[Followed], most: int) -> bool:
         """Append new events until `into` holds `most`; returns whether there are more."""
         turn = self._turn
+        self._changes = 0
         if self._version != turn.version:
             self._version = turn.version
             into.append((turn.id, turn.status))
@@ -85,6 +92,11 @@ class Reader:
         waiting = turn.entries[self._sent :] if turn.message is not None else ()
         return sum(len(entry.text) for entry in waiting) > FAR_BEHIND
 
+    @property
+    def stalled(self) -> bool:
+        """Whether nothing has been read for long."""
+        return self._changes > STALLED
+
     def close(self) -> None:
         self._turn.readers.discard(self)
 
@@ -93,7 +105,7 @@ class Follower:
     """Events for one reader about any number of turns, and the news of their owner. Runs on the event loop.
 
     on_close: called once, when nobody reads any more. returns: it comes back when it is ended, and asks for
-    the state.
+    the state. cut: whether it was ended for not reading.
     """
 
     def __init__(self, on_close: Callable[[Follower], None] | None = None, *, returns: bool = False) -> None:
@@ -106,6 +118,7 @@ class Follower:
         self._taken = asyncio.Event()
         self._ended = False
         self._closed = False
+        self.cut = False
 
     def follow(self, turn: Readable, after_seq: int = 0) -> None:
         """Report the status of a turn, its entries after `after_seq`, later ones, and `Done`."""
@@ -181,7 +194,8 @@ class Follower:
         return self._closed
 
     def _changed(self, reader: Reader) -> None:
-        if self._returns and reader.far_behind:
+        if reader.far_behind and (self._returns or reader.stalled):
+            self.cut = True
             self._drop()
         else:
             self._is_ready(reader)

@@ -25,7 +25,7 @@ from webchat.store.records import (
 from webchat.turns.ask import Ask
 from webchat.turns.asking import Asking
 from webchat.turns.comparing.pacing import Pair
-from webchat.turns.errors import NotAccepting, TurnError
+from webchat.turns.errors import NotAccepting, SlowReader, TurnError
 from webchat.turns.events import Done, Gone, News, TurnEvent
 from webchat.turns.following import Follower
 from webchat.turns.gates.review import Review
@@ -272,7 +272,8 @@ class Turns:
         """The events of a reply after `after_seq`; only `Done` for one that has ended. returns: as of
         `Follower`.
 
-        The first event comes at once. Raises `NotFound` before it for what the owner may not see.
+        The first event comes at once. Raises `NotFound` before it for what the owner may not see, and
+        `SlowReader` where the rest was dropped, as nobody read it and the reader does not return.
         """
         found = await self._find(owner, message_id)
         if isinstance(found, Message):
@@ -288,6 +289,8 @@ class Turns:
                         yield event
                     if isinstance(event, Done):
                         return
+            if follower.cut and not returns:
+                raise SlowReader
         finally:
             follower.close()
 

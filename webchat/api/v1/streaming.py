@@ -19,6 +19,7 @@ from webchat.api.v1.replies import CallPiece, Reply
 from webchat.api.v1.runner import Running
 from webchat.api.work import while_asked
 from webchat.turns import Delta, Done, Status, TurnEvent
+from webchat.turns.errors import SlowReader
 
 FIRST_SECONDS = 10.0
 """How long a stream waits for its first words before it begins without them: until then a failure has a
@@ -84,20 +85,23 @@ async def _pieces(run: Run, make: Callable[[Reply], Writer], ignored: list[str])
         ignored += running.ignored
         reply = running.reply
         writer = make(reply)
-        async for event in paced:
-            if event is None:
-                yield WAITING if begun else writer.begin()
-                begun = True
-                continue
-            if isinstance(event, Status):
-                continue
-            if isinstance(event, Done):
-                reply.message = event.message
-                if not begun and (failure := reply.failure) is not None:
-                    raise failure
-            head, begun = b"" if begun else writer.begin(), True
-            if piece := head + _written(reply, writer, event):
-                yield piece
+        try:
+            async for event in paced:
+                if event is None:
+                    yield WAITING if begun else writer.begin()
+                    begun = True
+                    continue
+                if isinstance(event, Status):
+                    continue
+                if isinstance(event, Done):
+                    reply.message = event.message
+                    if not begun and (failure := reply.failure) is not None:
+                        raise failure
+                head, begun = b"" if begun else writer.begin(), True
+                if piece := head + _written(reply, writer, event):
+                    yield piece
+        except SlowReader as slow:
+            yield writer.failed(ApiError(slow.status, slow.code, slow.message, slow.cure))
 
 
 def _written(reply: Reply, writer: Writer, event: Delta | Done) -> bytes:
