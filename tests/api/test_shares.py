@@ -24,7 +24,8 @@ from webchat.recent import Recent
 from webchat.sharing.share_errors import ShareDelayed, ShareLocked
 from webchat.sharing.shares import MOST_WRONG_THEN, WRONG_SECONDS, Shares, _masked
 from webchat.slots import Crowded
-from webchat.store.database.tables import MediaRow, ShareRow
+from webchat.store.database.tables.conversations import MediaRow
+from webchat.store.database.tables.sharing import ShareRow
 from webchat.store.share_records import NewShare, SharedMessage
 
 PICTURE = Media("a" * 16, "image/png", b"\x89PNG" + bytes(100))

@@ -26,15 +26,9 @@ from tests.store.talk import Talk
 from webchat.feedback.results import results
 from webchat.store import Store
 from webchat.store.database.codec import dump_settings, new_id
-from webchat.store.database.tables import (
-    Base,
-    ComparisonRow,
-    ConversationRow,
-    JudgementReasonRow,
-    JudgementRow,
-    MessageRow,
-    TurnRow,
-)
+from webchat.store.database.tables.base import Base
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
+from webchat.store.database.tables.judgements import ComparisonRow, JudgementReasonRow, JudgementRow
 from webchat.store.judgement_records import JudgementChange, JudgementFilter, Vote
 from webchat.store.link_records import LinkTerms
 from webchat.store.records import ConversationSettings, NewSide, NewTurn

@@ -26,7 +26,8 @@ from sqlalchemy import Connection, func, insert, select, text
 from tests.postgres import PostgresServer, embedded
 from webchat.store import Store
 from webchat.store.database.codec import new_id, now
-from webchat.store.database.tables import ConversationRow, MessageRow, SearchEntryRow
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow
+from webchat.store.database.tables.search import SearchEntryRow
 from webchat.store.search.index import _PUT, _row, add_entry, words_for
 
 IN_ONE = 50

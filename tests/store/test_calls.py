@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from backends.types import Message, ToolCall
 from tests.store.talk import Talk, exported, later
 from webchat.store import NotFound, Store
-from webchat.store.database.tables import Base
+from webchat.store.database.tables.base import Base
 from webchat.store.records import BegunTurn, ConversationSettings, NewTurn
 from webchat.store.verbs import calls
 from webchat.store.verbs.trash import PURGE_DISCARDED

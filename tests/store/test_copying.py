@@ -33,7 +33,7 @@ from webchat.cli import run
 from webchat.store import DatabaseBusy, Store, StoreUnavailable, database
 from webchat.store.copying import tables
 from webchat.store.copying.tables import CopyRefused, _set_counters, copy_database, copy_out
-from webchat.store.database.tables import Base, UtcDateTime
+from webchat.store.database.tables.base import Base, UtcDateTime
 from webchat.store.database.transactions import Database
 
 ROWS = 130

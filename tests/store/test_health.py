@@ -10,7 +10,7 @@ from tests.store.talk import Talk
 from webchat.store import Store, StoreUnavailable, checkup
 from webchat.store.checkup import check_up
 from webchat.store.database.migrate import VERSION_TABLE
-from webchat.store.database.tables import TurnRow
+from webchat.store.database.tables.conversations import TurnRow
 from webchat.store.records import Failure, FinishedTurn, Provenance, TurnState
 from webchat.store.verbs import usage as usage_verbs
 from webchat.store.verbs.usage import id_at

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from tests.store.talk import Talk, later
 from webchat.store import Store
-from webchat.store.database.tables import InspectionRow
+from webchat.store.database.tables.conversations import InspectionRow
 from webchat.store.records import FinishedTurn, Inspection, Message, Provenance
 from webchat.store.verbs import inspections as kept
 

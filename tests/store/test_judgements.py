@@ -18,7 +18,7 @@ from tests.store.talk import Talk, later
 from webchat.store import NotFound, Store
 from webchat.store.database.codec import now
 from webchat.store.database.migrate import _config
-from webchat.store.database.tables import JudgementReasonRow, JudgementRow
+from webchat.store.database.tables.judgements import JudgementReasonRow, JudgementRow
 from webchat.store.errors import ConsentNeeded
 from webchat.store.judgement_records import (
     Answer,

@@ -16,7 +16,7 @@ from tests.store.talk import Talk, later, settled, writing_meanwhile
 from tests.store.test_purge import rows_per_transaction
 from webchat.store import Store
 from webchat.store.database.migrate import migrate
-from webchat.store.database.tables import SearchEntryRow
+from webchat.store.database.tables.search import SearchEntryRow
 from webchat.store.database.urls import dialect_for
 from webchat.store.search import index
 from webchat.store.search import words as of_words

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from backends.types import Media
 from tests.store.talk import Talk, later
 from webchat.store import NotFound, Store
-from webchat.store.database.tables import MediaRow
+from webchat.store.database.tables.conversations import MediaRow
 from webchat.store.records import FinishedTurn, JournalEntry, TurnState
 from webchat.store.verbs import media as verbs
 

@@ -25,7 +25,7 @@ from tests.store.talk import Talk, later
 from webchat.store import DatabaseBusy, NewerDatabase, Store, StoreUnavailable, database
 from webchat.store.database.migrate import BACKUPS_KEPT, VERSION_TABLE, _config, back_up
 from webchat.store.database.sqlite import Sqlite
-from webchat.store.database.tables import Base
+from webchat.store.database.tables.base import Base
 from webchat.store.link_records import LinkTerms
 from webchat.store.records import FinishedTurn, NewTurn, Provenance
 

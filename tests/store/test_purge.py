@@ -16,7 +16,9 @@ from sqlalchemy import event, func, select
 
 from tests.store.talk import Talk, later, writing_meanwhile
 from webchat.store import NotFound, Store
-from webchat.store.database.tables import MessageRow, OwnerRow, SearchEntryRow
+from webchat.store.database.tables.conversations import MessageRow
+from webchat.store.database.tables.people import OwnerRow
+from webchat.store.database.tables.search import SearchEntryRow
 from webchat.store.database.transactions import TIDY_EVERY
 from webchat.store.records import Message
 from webchat.store.upkeep.purge import MERGE_PAGES

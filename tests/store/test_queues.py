@@ -15,7 +15,7 @@ from tests.store.talk import Talk, later
 from tests.store.test_comparisons import _ended
 from tests.store.test_judgements import BAD, GOOD, of_a_link
 from webchat.store import NotFound, Store
-from webchat.store.database.tables import ReviewRow
+from webchat.store.database.tables.judgements import ReviewRow
 from webchat.store.errors import ReviewTaken
 from webchat.store.judgement_records import Vote
 from webchat.store.judgements import queue_reviews, reviewed_items

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from webchat.store import NotFound, PersonDisabled, Store
-from webchat.store.database.tables import LoginRow, SessionRow
+from webchat.store.database.tables.people import LoginRow, SessionRow
 from webchat.store.people import sessions as verbs
 from webchat.store.people_records import SESSION_AGE, SESSION_IDLE, Person, Session
 

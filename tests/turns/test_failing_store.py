@@ -14,7 +14,8 @@ from backends.types import Message as Said
 from backends.types import Options, Tool
 from tests.turns.conftest import Bench, MakeBench, until
 from webchat.store import Store, StoreUnavailable
-from webchat.store.database.tables import ConversationRow, MessageRow, SearchEntryRow, TurnRow
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
+from webchat.store.database.tables.search import SearchEntryRow
 from webchat.turns import Called, Delta, Done
 
 WORDS = " ".join(f"w{i}" for i in range(60))

@@ -21,7 +21,7 @@ from tests.postgres import PostgresServer, postgres
 from tests.turns.conftest import MakeBench, until
 from webchat.store import Store, StoreUnavailable
 from webchat.store.database.codec import clean
-from webchat.store.database.tables import JournalRow
+from webchat.store.database.tables.conversations import JournalRow
 from webchat.store.records import FinishedTurn, JournalEntry, Message, NewTurn
 from webchat.turns import Delta
 from webchat.turns.journal import Journal, JournalFailed

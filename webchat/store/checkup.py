@@ -14,7 +14,7 @@ from sqlalchemy import Connection, NullPool, create_engine, func, inspect, selec
 from webchat.store.database.migrate import COPYING, known_revisions, revision_of
 from webchat.store.database.postgres import WAIT_MS, Postgres
 from webchat.store.database.sqlite import Sqlite
-from webchat.store.database.tables import DeliveryRow, WebhookRow
+from webchat.store.database.tables.operating import DeliveryRow, WebhookRow
 from webchat.store.database.urls import dialect_for
 from webchat.store.errors import StoreUnavailable
 

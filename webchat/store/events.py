@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select
 
 from webchat.store.database.codec import new_id
-from webchat.store.database.tables import DeliveryRow, WebhookRow
+from webchat.store.database.tables.operating import DeliveryRow, WebhookRow
 from webchat.store.webhook_records import WebhookEvent
 
 # None is removed under a transaction that notes something for it, which then fails nobody's reply.

@@ -115,7 +115,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class ImportJob:
-    """The import of one file; see `webchat.store.database.tables.ImportRow`."""
+    """The import of one file; see `webchat.store.database.tables.sharing.ImportRow`."""
 
     id: str
     owner_id: str

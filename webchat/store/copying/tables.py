@@ -40,7 +40,9 @@ from webchat.store.copying.files import Contents, Stopped, close_log, contents, 
 from webchat.store.database.migrate import COPYING, VERSION_TABLE, revision_of
 from webchat.store.database.postgres import Postgres
 from webchat.store.database.sqlite import Sqlite
-from webchat.store.database.tables import Base, OwnerRow, SearchEntryRow
+from webchat.store.database.tables.base import Base
+from webchat.store.database.tables.people import OwnerRow
+from webchat.store.database.tables.search import SearchEntryRow
 from webchat.store.database.urls import dialect_for
 from webchat.store.store import Store
 

@@ -14,7 +14,7 @@ from sqlalchemy import URL, Connection, Engine, FromClause
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from webchat.store.database.tables import Base
+from webchat.store.database.tables.base import Base
 from webchat.store.database.until import Until
 from webchat.store.errors import StoreUnavailable
 

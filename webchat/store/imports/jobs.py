@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from webchat.store.database.codec import clean, new_id, now
-from webchat.store.database.tables import ImportRow, OwnerRow
+from webchat.store.database.tables.people import OwnerRow
+from webchat.store.database.tables.sharing import ImportRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound, TooManyImports
 from webchat.store.import_records import ImportJob, ImportState

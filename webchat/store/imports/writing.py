@@ -17,17 +17,11 @@ from sqlalchemy import Connection, Row, and_, insert, not_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webchat.store.database.codec import clean, dump_settings, new_id, now, title_of
-from webchat.store.database.tables import (
-    ConversationRow,
-    ImportMessageRow,
-    ImportRow,
-    ImportSourceRow,
-    JudgementRow,
-    MessageRow,
-    OwnerRow,
-    SearchEntryRow,
-    TurnRow,
-)
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
+from webchat.store.database.tables.judgements import JudgementRow
+from webchat.store.database.tables.people import OwnerRow
+from webchat.store.database.tables.search import SearchEntryRow
+from webchat.store.database.tables.sharing import ImportMessageRow, ImportRow, ImportSourceRow
 from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.import_records import OURS, ImportedConversation, ImportedMessage, ImportResult, Origin

@@ -10,7 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from webchat.store.database.codec import load_settings
-from webchat.store.database.tables import ComparisonRow, ConversationRow, LinkRow
+from webchat.store.database.tables.conversations import ConversationRow
+from webchat.store.database.tables.judgements import ComparisonRow
+from webchat.store.database.tables.links import LinkRow
 from webchat.store.judgement_records import Comparison, Consent, Review, Side
 from webchat.store.judgements.snapshots import judged_together
 

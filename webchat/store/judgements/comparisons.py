@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from webchat.store.database.codec import clean, dump_settings, load_settings, new_id, now
-from webchat.store.database.tables import ComparisonRow, ConversationRow, TurnRow
+from webchat.store.database.tables.conversations import ConversationRow, TurnRow
+from webchat.store.database.tables.judgements import ComparisonRow
 from webchat.store.database.transactions import reads, writes
 from webchat.store.errors import ComparisonRunning, NotFound
 from webchat.store.events import tell_webhooks

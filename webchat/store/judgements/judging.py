@@ -9,14 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from webchat.store.database.codec import clean, new_id, now
-from webchat.store.database.tables import (
-    ConsentRow,
-    JournalRow,
-    JudgementReasonRow,
-    JudgementRow,
-    PersonRow,
-    TurnRow,
-)
+from webchat.store.database.tables.conversations import JournalRow, TurnRow
+from webchat.store.database.tables.judgements import JudgementReasonRow, JudgementRow
+from webchat.store.database.tables.links import ConsentRow
+from webchat.store.database.tables.people import PersonRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import ConsentNeeded, NotFound
 from webchat.store.events import tell_webhooks

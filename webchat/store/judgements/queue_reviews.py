@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
-from webchat.store.database.tables import QueueItemRow, QueueRow, ReviewRow
+from webchat.store.database.tables.judgements import QueueItemRow, QueueRow, ReviewRow
 from webchat.store.database.transactions import long, reads, writes
 from webchat.store.errors import NotFound, ReviewTaken
 from webchat.store.judgements.queues import QueueVerbs

@@ -17,20 +17,16 @@ from sqlalchemy.orm import aliased
 
 from webchat.store.cursors import read_id
 from webchat.store.database.codec import clean, new_id, now
-from webchat.store.database.tables import (
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
+from webchat.store.database.tables.judgements import (
     ComparisonRow,
-    ConsentRow,
-    ConversationRow,
     JudgementRow,
-    LinkRow,
-    MessageRow,
-    OwnerRow,
-    PersonRow,
     QueueItemRow,
     QueueRow,
     ReviewRow,
-    TurnRow,
 )
+from webchat.store.database.tables.links import ConsentRow, LinkRow
+from webchat.store.database.tables.people import OwnerRow, PersonRow
 from webchat.store.database.transactions import heavy, long, reads, writes
 from webchat.store.database.until import Until
 from webchat.store.errors import NotFound

@@ -10,16 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
-from webchat.store.database.tables import (
-    ComparisonRow,
-    ConversationRow,
-    JudgementRow,
-    MessageRow,
-    OwnerRow,
-    QueueItemRow,
-    ReviewRow,
-    UtcDateTime,
-)
+from webchat.store.database.tables.base import UtcDateTime
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow
+from webchat.store.database.tables.judgements import ComparisonRow, JudgementRow, QueueItemRow, ReviewRow
+from webchat.store.database.tables.people import OwnerRow
 from webchat.store.judgement_records import Judged
 from webchat.store.judgements.queues import REVIEWERS, not_deleted, shown_to_reviewers, with_owner
 from webchat.store.judgements.rows import judged_themselves

@@ -27,13 +27,9 @@ from sqlalchemy.orm import aliased
 
 from webchat.store.cursors import place, read_place
 from webchat.store.database.codec import clean, now
-from webchat.store.database.tables import (
-    JudgementReasonRow,
-    JudgementRow,
-    MessageRow,
-    OwnerRow,
-    TurnRow,
-)
+from webchat.store.database.tables.conversations import MessageRow, TurnRow
+from webchat.store.database.tables.judgements import JudgementReasonRow, JudgementRow
+from webchat.store.database.tables.people import OwnerRow
 from webchat.store.database.transactions import heavy, long, reads, writes
 from webchat.store.database.until import Until
 from webchat.store.errors import NotFound

@@ -10,17 +10,10 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from sqlalchemy.sql.elements import ColumnElement
 
 from webchat.store.database.codec import clean, load_question
-from webchat.store.database.tables import (
-    ComparisonRow,
-    ConsentRow,
-    ConversationRow,
-    JudgementReasonRow,
-    JudgementRow,
-    LinkRow,
-    MessageRow,
-    OwnerRow,
-    PersonRow,
-)
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow
+from webchat.store.database.tables.judgements import ComparisonRow, JudgementReasonRow, JudgementRow
+from webchat.store.database.tables.links import ConsentRow, LinkRow
+from webchat.store.database.tables.people import OwnerRow, PersonRow
 from webchat.store.errors import NotFound
 from webchat.store.judgement_records import Answer, Consent, Judged, Judgement, Review
 from webchat.store.testers.verbs import agreed

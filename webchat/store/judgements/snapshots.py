@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select
 
 from webchat.store.database.codec import load_calls, load_provenance
-from webchat.store.database.tables import MessageRow, TurnRow
+from webchat.store.database.tables.conversations import MessageRow, TurnRow
 from webchat.store.judgement_records import Judged, JudgedMessage
 from webchat.store.records import PathMessage, Provenance, TurnState
 from webchat.store.verbs.messages import PATH_CHARS

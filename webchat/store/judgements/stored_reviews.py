@@ -10,16 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from webchat.store.database.codec import clean, new_id, now
-from webchat.store.database.tables import (
-    ComparisonRow,
-    ConversationRow,
-    JudgementRow,
-    MessageRow,
-    OwnerRow,
-    QueueItemRow,
-    ReviewRow,
-    TurnRow,
-)
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
+from webchat.store.database.tables.judgements import ComparisonRow, JudgementRow, QueueItemRow, ReviewRow
+from webchat.store.database.tables.people import OwnerRow
 from webchat.store.judgements.judging import judged_by
 from webchat.store.judgements.reviewed_items import OPEN, is_turned
 from webchat.store.queue_records import NewReview

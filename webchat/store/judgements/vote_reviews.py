@@ -11,7 +11,9 @@ from sqlalchemy.orm import aliased
 
 from webchat.store.cursors import place, read_place
 from webchat.store.database.codec import now
-from webchat.store.database.tables import ComparisonRow, ConversationRow, MessageRow, OwnerRow, PersonRow
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow
+from webchat.store.database.tables.judgements import ComparisonRow
+from webchat.store.database.tables.people import OwnerRow, PersonRow
 from webchat.store.database.transactions import long, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.judgement_records import Comparison, ListedVote, Review, ReviewState

@@ -10,16 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Text, and_, cast, func, not_, or_, select
 
 from webchat.store.database.codec import load_settings
-from webchat.store.database.tables import (
-    ComparisonRow,
-    ConversationRow,
-    MessageRow,
-    OwnerRow,
-    PersonRow,
-    ReplayItemRow,
-    ReplayReplyRow,
-    ReplayRunRow,
-)
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow
+from webchat.store.database.tables.judgements import ComparisonRow
+from webchat.store.database.tables.people import OwnerRow, PersonRow
+from webchat.store.database.tables.replays import ReplayItemRow, ReplayReplyRow, ReplayRunRow
 from webchat.store.database.transactions import Database, heavy, reads
 from webchat.store.database.until import Until
 from webchat.store.judgement_records import Comparison, PairVotes, VoteCount

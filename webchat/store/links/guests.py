@@ -13,15 +13,10 @@ from sqlalchemy.exc import IntegrityError
 
 from webchat.store.cursors import place, read_place
 from webchat.store.database.codec import clean, load_question, load_terms, now
-from webchat.store.database.tables import (
-    DISCARDED,
-    AnswerRow,
-    ConsentRow,
-    ConversationRow,
-    HandoverRow,
-    LinkRow,
-    OwnerRow,
-)
+from webchat.store.database.tables.base import DISCARDED
+from webchat.store.database.tables.conversations import ConversationRow
+from webchat.store.database.tables.links import AnswerRow, ConsentRow, HandoverRow, LinkRow
+from webchat.store.database.tables.people import OwnerRow
 from webchat.store.database.transactions import Database, chore, reads, writes
 from webchat.store.errors import ConsentChanged, ConsentNeeded, NotFound
 from webchat.store.link_records import LinkAnswer, Question

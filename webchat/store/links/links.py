@@ -20,14 +20,10 @@ from sqlalchemy import (
 
 from webchat.store.cursors import read_id
 from webchat.store.database.codec import clean, dump_terms, load_link, new_id, now
-from webchat.store.database.tables import (
-    ConsentRow,
-    ConversationRow,
-    JudgementRow,
-    LinkRow,
-    OwnerRow,
-    TurnRow,
-)
+from webchat.store.database.tables.conversations import ConversationRow, TurnRow
+from webchat.store.database.tables.judgements import JudgementRow
+from webchat.store.database.tables.links import ConsentRow, LinkRow
+from webchat.store.database.tables.people import OwnerRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import (
     ConsentNeeded,

@@ -7,7 +7,9 @@ from dataclasses import replace
 from sqlalchemy import Connection, case, exists, insert, select, update
 
 from webchat.store.database.codec import clean, load_link, load_owner, new_id, now
-from webchat.store.database.tables import ConversationRow, LinkRow, OwnerRow, PersonRow, TurnRow
+from webchat.store.database.tables.conversations import ConversationRow, TurnRow
+from webchat.store.database.tables.links import LinkRow
+from webchat.store.database.tables.people import OwnerRow, PersonRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.links.links import admit_person

@@ -9,7 +9,9 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 from sqlalchemy.orm import aliased
 
 from webchat.store.database.codec import load_calls
-from webchat.store.database.tables import ConversationRow, LinkRow, MessageRow, OwnerRow, TurnRow
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
+from webchat.store.database.tables.links import LinkRow
+from webchat.store.database.tables.people import OwnerRow
 
 
 @dataclass(frozen=True, slots=True)

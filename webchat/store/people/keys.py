@@ -27,7 +27,8 @@ from sqlalchemy import (
 
 from webchat.store.cursors import read_id
 from webchat.store.database.codec import clean, new_id, now
-from webchat.store.database.tables import ApiKeyRow, LinkRow, OwnerRow, PersonRow
+from webchat.store.database.tables.links import LinkRow
+from webchat.store.database.tables.people import ApiKeyRow, OwnerRow, PersonRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import KeyEnded, KeyTokensUsed, NotFound, PersonDisabled, TooManyKeys
 from webchat.store.key_records import ApiKey, KeyTerms, ListedKey

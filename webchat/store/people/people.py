@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, 
 
 from webchat.store.cursors import read_id
 from webchat.store.database.codec import clean, new_id, now
-from webchat.store.database.tables import ConversationRow, OwnerRow, PersonRow, SessionRow
+from webchat.store.database.tables.conversations import ConversationRow
+from webchat.store.database.tables.people import OwnerRow, PersonRow, SessionRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import LastOperator, NotFound, PersonExists
 from webchat.store.people_records import PASSWORD_ISSUER, Person

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
 from webchat.store.database.codec import clean, load_owner, new_id, now
-from webchat.store.database.tables import LoginRow, OwnerRow, PersonRow, SessionRow
+from webchat.store.database.tables.people import LoginRow, OwnerRow, PersonRow, SessionRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound, PersonDisabled
 from webchat.store.people.people import end_all

@@ -10,14 +10,9 @@ from itertools import product
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, false, or_, select, update
 
 from webchat.store.database.codec import new_id, now
-from webchat.store.database.tables import (
-    JudgementRow,
-    MessageRow,
-    ReplayItemRow,
-    ReplayReplyRow,
-    ReplayRunRow,
-    ReplaySetRow,
-)
+from webchat.store.database.tables.conversations import MessageRow
+from webchat.store.database.tables.judgements import JudgementRow
+from webchat.store.database.tables.replays import ReplayItemRow, ReplayReplyRow, ReplayRunRow, ReplaySetRow
 from webchat.store.database.transactions import long, reads, writes
 from webchat.store.judgements.rows import must_operate
 from webchat.store.replay_records import STORED, ReplayJudge, ReplayRun, ToJudge

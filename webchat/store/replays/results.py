@@ -11,17 +11,10 @@ from sqlalchemy import Connection, Row, and_, delete, func, insert, literal, nul
 from sqlalchemy.orm import aliased
 
 from webchat.store.database.codec import clean, load_failure, new_id, now
-from webchat.store.database.tables import (
-    ComparisonRow,
-    ConversationRow,
-    JudgementRow,
-    MessageRow,
-    OwnerRow,
-    ReplayItemRow,
-    ReplayReplyRow,
-    ReplayRunRow,
-    TurnRow,
-)
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
+from webchat.store.database.tables.judgements import ComparisonRow, JudgementRow
+from webchat.store.database.tables.people import OwnerRow
+from webchat.store.database.tables.replays import ReplayItemRow, ReplayReplyRow, ReplayRunRow
 from webchat.store.database.transactions import long, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.judgement_records import Vote

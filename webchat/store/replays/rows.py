@@ -13,14 +13,8 @@ from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, or_
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from webchat.store.database.codec import clean, dump_settings, load_failure, load_settings
-from webchat.store.database.tables import (
-    MessageRow,
-    ReplayItemRow,
-    ReplayReplyRow,
-    ReplayRunRow,
-    ReplaySetRow,
-    TurnRow,
-)
+from webchat.store.database.tables.conversations import MessageRow, TurnRow
+from webchat.store.database.tables.replays import ReplayItemRow, ReplayReplyRow, ReplayRunRow, ReplaySetRow
 from webchat.store.errors import StoreUnavailable
 from webchat.store.judgements.rows import is_live, may_replay, replayed_from
 from webchat.store.replay_records import STORED, ReplayJudge, ReplayReply, ReplayRun, ReplaySet, ReplayVariant

@@ -18,16 +18,10 @@ from webchat.store.database.codec import (
     new_id,
     now,
 )
-from webchat.store.database.tables import (
-    DISCARDED,
-    ConversationRow,
-    LinkRow,
-    MessageRow,
-    ReplayItemRow,
-    ReplayReplyRow,
-    ReplayRunRow,
-    TurnRow,
-)
+from webchat.store.database.tables.base import DISCARDED
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
+from webchat.store.database.tables.links import LinkRow
+from webchat.store.database.tables.replays import ReplayItemRow, ReplayReplyRow, ReplayRunRow
 from webchat.store.database.transactions import long, reads, writes
 from webchat.store.errors import NotFound, ReplayNameTaken
 from webchat.store.judgements.rows import must_operate

@@ -10,20 +10,11 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, exists, insert
 from sqlalchemy.orm import aliased
 
 from webchat.store.database.codec import clean, new_id, now
-from webchat.store.database.tables import (
-    DISCARDED,
-    ComparisonRow,
-    ConversationRow,
-    JudgementReasonRow,
-    JudgementRow,
-    MessageRow,
-    OwnerRow,
-    ReplayItemRow,
-    ReplayReplyRow,
-    ReplayRunRow,
-    ReplaySetRow,
-    TurnRow,
-)
+from webchat.store.database.tables.base import DISCARDED
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
+from webchat.store.database.tables.judgements import ComparisonRow, JudgementReasonRow, JudgementRow
+from webchat.store.database.tables.people import OwnerRow
+from webchat.store.database.tables.replays import ReplayItemRow, ReplayReplyRow, ReplayRunRow, ReplaySetRow
 from webchat.store.database.transactions import Database, heavy, long, reads, writes
 from webchat.store.database.until import Until
 from webchat.store.errors import NotFound, NothingToReplay, ReplayNameTaken

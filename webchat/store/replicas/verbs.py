@@ -16,14 +16,8 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, not_,
 
 from webchat.store.database.codec import new_id, now
 from webchat.store.database.migrate import is_newer
-from webchat.store.database.tables import (
-    DISCARDED,
-    FLEETING,
-    ConversationRow,
-    JournalRow,
-    ReplicaRow,
-    TurnRow,
-)
+from webchat.store.database.tables.base import DISCARDED, FLEETING
+from webchat.store.database.tables.conversations import ConversationRow, JournalRow, ReplicaRow, TurnRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.records import FinishedTurn, JournalEntry, Lease, Orphan, TurnElsewhere, TurnState
 from webchat.store.verbs.tree import chunks, messages_by_id

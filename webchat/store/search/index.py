@@ -21,7 +21,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from webchat.store.database.tables import FLEETING, ConversationRow, MessageRow, SearchEntryRow
+from webchat.store.database.tables.base import FLEETING
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow
+from webchat.store.database.tables.search import SearchEntryRow
 from webchat.store.search.words import Term, index_words, query_words
 
 LONG_CHARS = 5_000

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, insert, select
 from sqlalchemy.orm import aliased
 
-from webchat.store.database.tables import NameWordRow
+from webchat.store.database.tables.search import NameWordRow
 from webchat.store.search.words import Term, index_words, matches, query_words
 
 NameKind = Literal["person", "link"]

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Row, bindparam, func, select
 from sqlalchemy.exc import DBAPIError
 
 from webchat.store.cursors import read_number
-from webchat.store.database.tables import ConversationRow, MessageRow, SearchEntryRow
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow
+from webchat.store.database.tables.search import SearchEntryRow
 from webchat.store.database.transactions import Database, heavy
 from webchat.store.database.until import Until
 from webchat.store.records import Found, SearchHit

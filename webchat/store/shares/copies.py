@@ -7,13 +7,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, insert, literal, select, update
 
 from webchat.store.database.codec import clean, dump_calls, dump_settings, new_id, now
-from webchat.store.database.tables import (
-    DISCARDED,
-    ConversationRow,
-    MediaRow,
-    MessageRow,
-    ShareMediaRow,
-)
+from webchat.store.database.tables.base import DISCARDED
+from webchat.store.database.tables.conversations import ConversationRow, MediaRow, MessageRow
+from webchat.store.database.tables.sharing import ShareMediaRow
 from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.records import Conversation, ConversationSettings
 from webchat.store.search.index import add_entry

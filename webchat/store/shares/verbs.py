@@ -28,15 +28,9 @@ from sqlalchemy import (
 from backends.types import Media
 from webchat.store.cursors import place, read_place
 from webchat.store.database.codec import clean, dump_calls, load_calls, now
-from webchat.store.database.tables import (
-    ConversationRow,
-    MediaRow,
-    MessageRow,
-    PersonRow,
-    ShareMediaRow,
-    ShareMessageRow,
-    ShareRow,
-)
+from webchat.store.database.tables.conversations import ConversationRow, MediaRow, MessageRow
+from webchat.store.database.tables.people import PersonRow
+from webchat.store.database.tables.sharing import ShareMediaRow, ShareMessageRow, ShareRow
 from webchat.store.database.transactions import Database, heavy, long, reads, writes
 from webchat.store.database.until import Until
 from webchat.store.errors import NotFound, ShareTooLong, TooManyShares

@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, insert, select
 
 from webchat.store.database.codec import clean, now
-from webchat.store.database.tables import ChatTemplateRow, OwnerRow
+from webchat.store.database.tables.operating import ChatTemplateRow
+from webchat.store.database.tables.people import OwnerRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import TemplateChanged
 from webchat.store.template_records import ChatTemplate

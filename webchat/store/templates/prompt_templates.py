@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
 
 from webchat.store.database.codec import clean, new_id, now
-from webchat.store.database.tables import OwnerRow, PromptTemplateRow, PromptTemplateVersionRow
+from webchat.store.database.tables.operating import PromptTemplateRow, PromptTemplateVersionRow
+from webchat.store.database.tables.people import OwnerRow
 from webchat.store.database.transactions import Database, heavy, reads, writes
 from webchat.store.database.until import Until
 from webchat.store.errors import NotFound, TemplateChanged

@@ -29,15 +29,9 @@ from sqlalchemy import (
 from backends.types import Media
 from webchat.store.cursors import place, read_number, read_place
 from webchat.store.database.codec import clean, now
-from webchat.store.database.tables import (
-    ConsentRow,
-    ConversationRow,
-    LinkRow,
-    LookRow,
-    MessageRow,
-    OwnerRow,
-    TesterNoteRow,
-)
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow
+from webchat.store.database.tables.links import ConsentRow, LinkRow, LookRow, TesterNoteRow
+from webchat.store.database.tables.people import OwnerRow
 from webchat.store.database.transactions import Database, heavy, long, reads, writes
 from webchat.store.database.until import Until
 from webchat.store.errors import NotFound

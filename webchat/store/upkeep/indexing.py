@@ -18,7 +18,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select
 
-from webchat.store.database.tables import ConversationRow, MessageRow, SearchEntryRow
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow
+from webchat.store.database.tables.search import SearchEntryRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.search.index import CONTENT, MOST_PARTS, comes_in_parts, owing, put_part, put_rows
 from webchat.store.search.words import index_parts

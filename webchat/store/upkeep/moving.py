@@ -16,20 +16,13 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, false, f
 from sqlalchemy.orm import aliased
 
 from webchat.store.database.codec import load_link, load_owner
-from webchat.store.database.tables import (
-    ComparisonRow,
-    ConversationRow,
-    ImportSourceRow,
-    JudgementRow,
-    LinkRow,
-    MessageRow,
-    OwnerRow,
-    PersonRow,
-    PromptTemplateRow,
-    SearchEntryRow,
-    ShareRow,
-    TurnRow,
-)
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
+from webchat.store.database.tables.judgements import ComparisonRow, JudgementRow
+from webchat.store.database.tables.links import LinkRow
+from webchat.store.database.tables.operating import PromptTemplateRow
+from webchat.store.database.tables.people import OwnerRow, PersonRow
+from webchat.store.database.tables.search import SearchEntryRow
+from webchat.store.database.tables.sharing import ImportSourceRow, ShareRow
 from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import MovableChats, OwnerKind

@@ -32,41 +32,29 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from webchat.store.database.dialect import Debt
-from webchat.store.database.tables import (
-    FLEETING,
-    AnswerRow,
-    ApiKeyRow,
-    ChatTemplateRow,
-    ComparisonRow,
-    ConsentRow,
+from webchat.store.database.tables.base import FLEETING
+from webchat.store.database.tables.conversations import (
     ConversationRow,
-    DecisionRow,
-    HandoverRow,
-    ImportMessageRow,
-    ImportRow,
-    ImportSourceRow,
     InspectionRow,
     JournalRow,
-    JudgementRow,
-    LinkRow,
     MediaRow,
     MessageRow,
-    OwnerRow,
-    PersonRow,
     PlaceholderRow,
-    PromptTemplateRow,
-    PromptTemplateVersionRow,
-    ReplayItemRow,
-    ReplayReplyRow,
-    ReplayRunRow,
-    ReplaySetRow,
     ReplicaRow,
-    ReviewRow,
-    SearchEntryRow,
-    ShareRow,
-    TesterNoteRow,
     TurnRow,
 )
+from webchat.store.database.tables.judgements import ComparisonRow, JudgementRow, ReviewRow
+from webchat.store.database.tables.links import AnswerRow, ConsentRow, HandoverRow, LinkRow, TesterNoteRow
+from webchat.store.database.tables.operating import (
+    ChatTemplateRow,
+    DecisionRow,
+    PromptTemplateRow,
+    PromptTemplateVersionRow,
+)
+from webchat.store.database.tables.people import ApiKeyRow, OwnerRow, PersonRow
+from webchat.store.database.tables.replays import ReplayItemRow, ReplayReplyRow, ReplayRunRow, ReplaySetRow
+from webchat.store.database.tables.search import SearchEntryRow
+from webchat.store.database.tables.sharing import ImportMessageRow, ImportRow, ImportSourceRow, ShareRow
 from webchat.store.database.transactions import chore, reads, writes
 from webchat.store.judgements.rows import may_replay, replayed_from
 from webchat.store.replays.sets import discard_copies

@@ -7,17 +7,11 @@ from functools import partial
 
 from sqlalchemy import Connection, delete, select, update
 
-from webchat.store.database.tables import (
-    DISCARDED,
-    DecisionRow,
-    ImportRow,
-    ImportSourceRow,
-    OwnerRow,
-    PersonRow,
-    PromptTemplateRow,
-    ReplayRunRow,
-    SessionRow,
-)
+from webchat.store.database.tables.base import DISCARDED
+from webchat.store.database.tables.operating import DecisionRow, PromptTemplateRow
+from webchat.store.database.tables.people import OwnerRow, PersonRow, SessionRow
+from webchat.store.database.tables.replays import ReplayRunRow
+from webchat.store.database.tables.sharing import ImportRow, ImportSourceRow
 from webchat.store.database.transactions import long, reads, writes
 from webchat.store.judgements.stored_reviews import remove_reviews
 from webchat.store.people.keys import forget_keys

@@ -13,13 +13,10 @@ from sqlalchemy import Connection, and_, delete, select, tuple_, update
 
 from webchat.store.database.codec import clean
 from webchat.store.database.dialect import Debt
-from webchat.store.database.tables import (
-    DecisionRow,
-    InspectionRow,
-    OwnerRow,
-    SearchEntryRow,
-    TurnRow,
-)
+from webchat.store.database.tables.conversations import InspectionRow, TurnRow
+from webchat.store.database.tables.operating import DecisionRow
+from webchat.store.database.tables.people import OwnerRow
+from webchat.store.database.tables.search import SearchEntryRow
 from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.decision_records import StoredPlace, StoredPlaces, StoredWanted
 from webchat.store.search.index import replace_text, replace_title, take_part

@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy import Connection, and_, delete, func, or_, select
 
 from webchat.store.database.dialect import Debt
-from webchat.store.database.tables import ShareMediaRow, ShareMessageRow, ShareRow
+from webchat.store.database.tables.sharing import ShareMediaRow, ShareMessageRow, ShareRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.upkeep.slicing import SLICE_ROWS, slices_of
 

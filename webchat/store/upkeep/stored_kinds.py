@@ -11,18 +11,11 @@ from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from backends.texts import closed, is_deep, opened
-from webchat.store.database.tables import (
-    AnswerRow,
-    ComparisonRow,
-    ConversationRow,
-    ImportSourceRow,
-    JudgementRow,
-    MessageRow,
-    OwnerRow,
-    ShareMessageRow,
-    ShareRow,
-    TurnRow,
-)
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
+from webchat.store.database.tables.judgements import ComparisonRow, JudgementRow
+from webchat.store.database.tables.links import AnswerRow
+from webchat.store.database.tables.people import OwnerRow
+from webchat.store.database.tables.sharing import ImportSourceRow, ShareMessageRow, ShareRow
 
 Column = InstrumentedAttribute[Any]
 

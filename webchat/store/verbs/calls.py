@@ -31,18 +31,17 @@ from webchat.store.database.codec import (
     title_of,
 )
 from webchat.store.database.dialect import Debt
-from webchat.store.database.tables import (
-    DISCARDED,
-    FLEETING,
+from webchat.store.database.tables.base import DISCARDED, FLEETING
+from webchat.store.database.tables.conversations import (
     ConversationRow,
     InspectionRow,
     JournalRow,
     MediaRow,
     MessageRow,
     PlaceholderRow,
-    SearchEntryRow,
     TurnRow,
 )
+from webchat.store.database.tables.search import SearchEntryRow
 from webchat.store.database.transactions import writes
 from webchat.store.errors import NotFound
 from webchat.store.links.links import count_turn

@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Connection, bindparam, select, update
 
 from webchat.store.database.codec import now
-from webchat.store.database.tables import ComparisonRow, MessageRow, TurnRow
+from webchat.store.database.tables.conversations import MessageRow, TurnRow
+from webchat.store.database.tables.judgements import ComparisonRow
 from webchat.store.errors import ComparisonOpen
 from webchat.store.search.index import add_reply
 

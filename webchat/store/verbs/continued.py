@@ -18,7 +18,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 from backends.types import Message as Given
 from backends.types import ToolCall
 from webchat.store.database.codec import clean, load_calls, now
-from webchat.store.database.tables import ConversationRow, MessageRow, TurnRow
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
 from webchat.store.database.transactions import reads, writes
 from webchat.store.links.links import count_turn
 from webchat.store.people.keys import check_tokens

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, literal, tuple_, update
 
 from webchat.store.cursors import place, read_place
 from webchat.store.database.codec import clean, dump_settings, now
-from webchat.store.database.tables import ConversationRow
+from webchat.store.database.tables.conversations import ConversationRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import Conversation, ConversationSettings, ListedConversation, Page

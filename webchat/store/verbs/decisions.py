@@ -11,7 +11,8 @@ from sqlalchemy import Connection, delete, func, insert, select
 from backends.types import Role
 from webchat.store.cursors import read_number
 from webchat.store.database.codec import clean
-from webchat.store.database.tables import ConversationRow, DecisionRow, MessageRow
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow
+from webchat.store.database.tables.operating import DecisionRow
 from webchat.store.database.transactions import Database, heavy, reads, writes
 from webchat.store.database.until import Until
 from webchat.store.decision_records import DecisionCount, DecisionFilter, LoggedDecision, StoredText

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from webchat.store.database.codec import load_provenance
-from webchat.store.database.tables import ConversationRow, MediaRow, MessageRow, TurnRow
+from webchat.store.database.tables.conversations import ConversationRow, MediaRow, MessageRow, TurnRow
 from webchat.store.database.transactions import Database, heavy, reads
 from webchat.store.database.until import Until
 from webchat.store.records import Conversation, Message, Provenance

@@ -7,7 +7,7 @@ from sqlalchemy import insert
 
 from webchat.store.database.codec import new_id, now
 from webchat.store.database.migrate import pending
-from webchat.store.database.tables import OwnerRow
+from webchat.store.database.tables.people import OwnerRow
 from webchat.store.database.transactions import Database
 from webchat.store.errors import StoreUnavailable
 

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, literal, select, update
 
 from webchat.store.database.codec import known_provenance
-from webchat.store.database.tables import InspectionRow, MessageRow, TurnRow
+from webchat.store.database.tables.conversations import InspectionRow, MessageRow, TurnRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import StoreUnavailable
 from webchat.store.records import Inspection, KeptInspection, Provenance

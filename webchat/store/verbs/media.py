@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, select
 
 from backends.types import Media
-from webchat.store.database.tables import MediaRow, MessageRow, TurnRow
+from webchat.store.database.tables.conversations import MediaRow, MessageRow, TurnRow
 from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.verbs.tree import own_message

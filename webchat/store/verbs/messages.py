@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from webchat.store.database.codec import clean, load_provenance, new_id, now
-from webchat.store.database.tables import ConversationRow, MessageRow, TurnRow
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
 from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.records import Conversation, Message, Page, PathMessage, Provenance

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, insert, select
 
 from webchat.store.database.codec import now
-from webchat.store.database.tables import ModelServerRow
+from webchat.store.database.tables.operating import ModelServerRow
 from webchat.store.database.transactions import Database, writes
 from webchat.store.records import ModelServer
 

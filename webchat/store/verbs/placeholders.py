@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, delete, insert, select
 
 from webchat.store.database.codec import now
-from webchat.store.database.tables import PlaceholderRow
+from webchat.store.database.tables.conversations import PlaceholderRow
 from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.verbs.tree import chunks, own_conversation
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, case, func, select
 
-from webchat.store.database.tables import JudgementRow, LinkRow
+from webchat.store.database.tables.judgements import JudgementRow
+from webchat.store.database.tables.links import LinkRow
 from webchat.store.database.transactions import Database, heavy
 from webchat.store.database.until import Until
 from webchat.store.link_records import LinkRatings

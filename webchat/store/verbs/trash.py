@@ -11,7 +11,8 @@ from sqlalchemy.orm import aliased
 
 from webchat.store.cursors import place, read_place
 from webchat.store.database.codec import now
-from webchat.store.database.tables import DISCARDED, FLEETING, ConversationRow, MessageRow, TurnRow
+from webchat.store.database.tables.base import DISCARDED, FLEETING
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
 from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.records import Deletion, Page, TrashItem
 from webchat.store.verbs.tree import MARKED_ROWS, chunks, descendants, own_conversation, own_message

@@ -24,15 +24,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from webchat.store.database.codec import load_calls, load_conversation, load_failure, load_use
-from webchat.store.database.tables import (
-    DISCARDED,
-    FLEETING,
-    ConversationRow,
-    JournalRow,
-    JudgementRow,
-    MessageRow,
-    TurnRow,
-)
+from webchat.store.database.tables.base import DISCARDED, FLEETING
+from webchat.store.database.tables.conversations import ConversationRow, JournalRow, MessageRow, TurnRow
+from webchat.store.database.tables.judgements import JudgementRow
 from webchat.store.errors import NotFound, TooManyVersions
 from webchat.store.records import (
     Compared,

@@ -23,7 +23,8 @@ from webchat.store.database.codec import (
     now,
     title_of,
 )
-from webchat.store.database.tables import ConversationRow, JournalRow, JudgementRow, MessageRow, TurnRow
+from webchat.store.database.tables.conversations import ConversationRow, JournalRow, MessageRow, TurnRow
+from webchat.store.database.tables.judgements import JudgementRow
 from webchat.store.database.transactions import Database, reads, writes
 from webchat.store.errors import NotFound
 from webchat.store.events import tell_webhooks

@@ -11,7 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Subquery, func, select
 
-from webchat.store.database.tables import ConversationRow, LinkRow, OwnerRow, TurnRow
+from webchat.store.database.tables.conversations import ConversationRow, TurnRow
+from webchat.store.database.tables.links import LinkRow
+from webchat.store.database.tables.people import OwnerRow
 from webchat.store.database.transactions import Database, heavy
 from webchat.store.database.until import Until
 from webchat.store.usage_records import Usage, Used

@@ -7,16 +7,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, or_, select
 from sqlalchemy.orm import aliased
 
-from webchat.store.database.tables import (
-    ComparisonRow,
-    ConversationRow,
-    JudgementRow,
-    LinkRow,
-    MessageRow,
-    OwnerRow,
-    PersonRow,
-    TurnRow,
-)
+from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
+from webchat.store.database.tables.judgements import ComparisonRow, JudgementRow
+from webchat.store.database.tables.links import LinkRow
+from webchat.store.database.tables.people import OwnerRow, PersonRow
 from webchat.store.database.transactions import Database, reads
 from webchat.store.judgements.reviewing import readable
 from webchat.store.judgements.rows import is_live, trains

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
 
 from webchat.store.database.codec import clean, new_id, now
-from webchat.store.database.tables import DeliveryRow, WebhookRow
+from webchat.store.database.tables.operating import DeliveryRow, WebhookRow
 from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.errors import NotFound, TooManyWebhooks
 from webchat.store.webhook_records import MOST_DELIVERIES, Delivery, ListedWebhook, Webhook, WebhookEvent

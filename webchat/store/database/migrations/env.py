@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from webchat.store.database.tables import Base
+from webchat.store.database.tables.base import Base
 
 context.configure(
     connection=context.config.attributes["connection"],
