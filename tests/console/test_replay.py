@@ -101,7 +101,7 @@ async def test_a_judge_is_chosen_with_its_prompt_and_its_verdicts_are_shown(
         assert [one.value for one in shown[:2]] == ["", None]
         assert f"Judges: {name}, second. 4 of 4 answers, 0 failed." in note.value
         assert f"{name} gave no verdict on most replies" in note.value
-        assert judged.value["headers"][:4] == ["Judge", "Variant", "Pass", "No verdict"]
+        assert judged.value["headers"][:4] == ["Check or judge", "Variant", "Pass", "No verdict"]
         assert [row[0] for row in judged.value["data"]] == [name] * 2 + ["second"] * 2
         assert {row[3] for row in judged.value["data"]} == {"1"}, "an echo decides nothing"
         assert {row[4] for row in judged.value["data"]} == {""}, "nor can it agree with anybody"
@@ -128,8 +128,14 @@ async def test_a_set_is_chosen_by_its_fields_and_checked_line_by_line(make_site:
         assert [tuple(one.values()) for one in of.assertions] == [
             ("contains", "ORDER"), ("contains", "is"), ("lacks", "refund"), ("matches", r"\b\d{2}\b"),
         ]  # fmt: skip
-        table, *_ = await tab.show(who, of.id)
+        table, *_, judged, _, _, _, _, _, _, _ = await tab.show(who, of.id)
         assert table.value["data"][0][-2].startswith("1 (")
+        assert [(row[0], row[2][:3], *row[3:]) for row in judged.value["data"]] == [
+            ("Contains: ORDER", "2/2", "", "", ""),
+            ("Contains: is", "1/2", "", "", ""),
+            ("Does not contain: refund", "2/2", "", "", ""),
+            (r"Matches the pattern: \b\d{2}\b", "1/2", "", "", ""),
+        ]
         with pytest.raises(gr.Error, match="missing"):
             await tab.create(who, "bad", False, *fields[:9], "(x", False)
         with pytest.raises(NothingToReplay):

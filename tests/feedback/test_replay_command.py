@@ -45,6 +45,7 @@ def test_a_set_is_chosen_and_done_by_the_command_alone(url: str, capsys: pytest.
     assert 'Set "bad": 1 reply.' in told
     assert "echo · seed 7: 1 done, 0 failed" in told
     assert "as stored: 0 refusals, 1 pass the checks" in told
+    assert "  Contains: OLD: 1 of 1 pass (21% to 100%), 0 of 1 as people rated" in told
     assert "echo · seed 7" in Path("r.html").read_text(encoding="utf-8")
     assert run(["replay"]) == 0
     assert "echo · seed 7: 1 done, 0 failed, done" in capsys.readouterr().out

@@ -54,14 +54,18 @@ def print_results(store: Store, operator: str, chosen: ReplaySet) -> None:
 
 
 def _judged(one: Judged) -> str:
-    """What a judge decided about one variant."""
+    """What a check or a judge decided about one variant."""
+    from webchat.feedback.replay import name_of
+    from webchat.sentences import locale
+
     shares = [_share(one.passed, one.verdicts, "pass", one.interval)]
     if one.unclear:
         shares.append(f"{one.unclear} without a verdict")
     shares.append(_share(one.agreed, one.liked, "as people rated", one.agreed_interval))
     if one.own:
         shares.append("its own model")
-    return f"  judge {printable(one.name)}: {', '.join(filter(None, shares))}"
+    name = printable(name_of(one.by, locale("en")))
+    return f"  {f'judge {name}' if isinstance(one.by, str) else name}: {', '.join(filter(None, shares))}"
 
 
 def _share(part: int, whole: int, what: str, interval: Interval | None) -> str:

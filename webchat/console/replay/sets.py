@@ -133,9 +133,9 @@ class Sets:
             gr.Dataframe(
                 [list(row) for row in judge_rows(names, found, words)],
                 headers=[caller.t(f"replay.column.{name}") for name in JUDGE_COLUMNS],
-                visible=bool(of.judges),
+                visible=bool(found[0].judged),
             ),
-            gr.Markdown(visible=bool(of.judges)),
+            gr.Markdown(visible=bool(found[0].judged)),
             *self._judges(caller, of.judges),
             table,
         ]

@@ -21,15 +21,15 @@ PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a judge decided about the replies of one variant.
+    """What a check or a judge decided about the replies of one variant.
 
-    passed: of those with a verdict, `verdicts`; the interval is of that share. unclear: answers that are no
-    verdict, or failed. agreed: verdicts that most people share, of the `liked` ones on replies that more
-    people found good than bad, or the other way round. own: replies by the model of the judge itself. tokens:
-    what the judge read and wrote.
+    by: the check, or the name of the judge. passed: of those with a verdict, `verdicts`; the interval is of
+    that share. unclear: answers that are no verdict, or failed. agreed: verdicts that most people share, of
+    the `liked` ones on replies that more people found good than bad, or the other way round. own: replies by
+    the model of the judge itself. tokens: what the judge read and wrote.
     """
 
-    name: str
+    by: Check | str
     passed: int
     verdicts: int
     unclear: int
@@ -49,7 +49,7 @@ class Summary:
     items: what may be used. done, failed: of those. same: replies that equal the stored one. refusals: by a
     heuristic. passed: replies that pass all checks of the set, if it has any. chars: mean length. tokens:
     mean of completions. first_token_seconds, seconds: medians; without the time in the queue. judged: what
-    each judge of the set decided.
+    each check and then each judge of the set decided.
     """
 
     items: int
@@ -69,8 +69,11 @@ class Summary:
 
 def summaries(store: Store, operator: str, of: ReplaySet, runs: Sequence[str]) -> list[Summary]:
     """Of the stored replies, then of each run. Reads all of them: call it in a thread."""
-    checks = load_checks(of.assertions)
-    counts = [_Count(checks, [_Judging(one.name) for one in of.judges]) for _ in range(1 + len(runs))]
+    checks, names = load_checks(of.assertions), [one.name for one in of.judges]
+    counts = [
+        _Count([(check, _Judging(check)) for check in checks], [_Judging(name) for name in names])
+        for _ in range(1 + len(runs))
+    ]
     for item, verdicts in items(store, operator, of, runs):
         for count, reply, answers in zip(counts, (item.stored, *item.replies), verdicts, strict=True):
             count.add(reply, item.stored)
@@ -84,11 +87,12 @@ def summaries(store: Store, operator: str, of: ReplaySet, runs: Sequence[str]) -
 def undecided(found: Sequence[Summary]) -> list[str]:
     """The judges without a verdict on most replies that they were asked about: their models may not be up to
     their prompts."""
-    of_judges = zip(*(one.judged for one in found), strict=True)
+    of_each = zip(*(one.judged for one in found), strict=True)
     return [
-        theirs[0].name
-        for theirs in of_judges
-        if sum(one.unclear for one in theirs) > sum(one.verdicts for one in theirs)
+        by
+        for theirs in of_each
+        if isinstance(by := theirs[0].by, str)
+        and sum(one.unclear for one in theirs) > sum(one.verdicts for one in theirs)
     ]
 
 
@@ -126,7 +130,7 @@ def seconds_of(reply: ReplayReply) -> tuple[float | None, float | None]:
 
 @dataclass(slots=True)
 class _Judging:
-    name: str
+    by: Check | str
     agreed: int = 0
     liked: int = 0
     own: int = 0
@@ -138,9 +142,11 @@ class _Judging:
             return
         self.tokens += (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
         self.own += judges_itself(reply, answer)
-        verdict = verdict_of(answer.text) if is_whole(answer) else None
         if is_whole(answer) or is_failed(answer):
-            self.verdicts[verdict] += 1
+            self.decide(reply, verdict_of(answer.text) if is_whole(answer) else None)
+
+    def decide(self, reply: ReplayReply, verdict: Verdict | None) -> None:
+        self.verdicts[verdict] += 1
         if verdict is not None and reply.liked:
             self.liked += 1
             self.agreed += (verdict == "pass") == (reply.liked > 0)
@@ -148,7 +154,7 @@ class _Judging:
     def judged(self) -> Judged:
         passed, decided = self.verdicts["pass"], self.verdicts["pass"] + self.verdicts["fail"]
         return Judged(
-            name=self.name,
+            by=self.by,
             passed=passed,
             verdicts=decided,
             unclear=self.verdicts[None],
@@ -163,7 +169,7 @@ class _Judging:
 
 @dataclass(slots=True)
 class _Count:
-    checks: tuple[Check, ...]
+    checks: list[tuple[Check, _Judging]]
     judging: list[_Judging]
     items: int = 0
     done: int = 0
@@ -184,7 +190,10 @@ class _Count:
         self.done += 1
         self.same += reply.text.strip() == stored.text.strip()
         self.refusals += refuses(reply.text)
-        self.passed += all(check.passes(reply.text) for check in self.checks)
+        passes = [check.passes(reply.text) for check, _ in self.checks]
+        self.passed += all(passes)
+        for (_, judging), passed in zip(self.checks, passes, strict=True):
+            judging.decide(reply, "pass" if passed else "fail")
         self.chars.append(len(reply.text))
         if reply.completion_tokens is not None:
             self.tokens.append(reply.completion_tokens)
@@ -208,5 +217,5 @@ class _Count:
             tokens=fmean(self.tokens) if self.tokens else None,
             first_token_seconds=median(self.first) if self.first else None,
             seconds=median(self.seconds) if self.seconds else None,
-            judged=tuple(one.judged() for one in self.judging),
+            judged=tuple(one.judged() for one in (*(one for _, one in self.checks), *self.judging)),
         )

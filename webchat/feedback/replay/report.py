@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
 
+from webchat.feedback.replay.checks import Check
 from webchat.feedback.replay.comparing import (
     Judged,
     Summary,
@@ -54,7 +55,7 @@ def report(
     found = summaries(store, operator, of, ids)
     rows = [(name, *summary_cells(one, words)) for name, one in zip(names, found, strict=True)]
     yield _table(columns_of(of), rows, words["replay.columns_are"], words)
-    if of.judges:
+    if found[0].judged:
         yield f"<h2>{escape(words['replay.judges'])}</h2>\n"
         notes = " ".join((words["replay.judge.columns_are"], *doubts(found, words)))
         yield _table(JUDGE_COLUMNS, judge_rows(names, found, words), notes, words)
@@ -160,19 +161,26 @@ def summary_cells(one: Summary, words: Mapping[str, str]) -> list[str]:
 def judge_rows(
     names: Sequence[str], found: Sequence[Summary], words: Mapping[str, str]
 ) -> list[tuple[str, ...]]:
-    """The cells of `JUDGE_COLUMNS`: each judge, on each variant. names: of the variants."""
+    """The cells of `JUDGE_COLUMNS`: each check and judge, on each variant. names: of the variants."""
     return [
         (
-            judged.name,
+            name_of(judged.by, words),
             variant,
             _passed(judged, words),
-            str(judged.unclear),
+            str(judged.unclear) if isinstance(judged.by, str) else "",
             _share(judged.agreed, judged.liked, judged.agreed_interval),
-            str(judged.tokens),
+            str(judged.tokens) if isinstance(judged.by, str) else "",
         )
         for of_judge in zip(*(one.judged for one in found), strict=True)
         for variant, judged in zip(names, of_judge, strict=True)
     ]
+
+
+def name_of(by: Check | str, words: Mapping[str, str]) -> str:
+    """What a check or a judge is called."""
+    if isinstance(by, str):
+        return by
+    return ": ".join(filter(None, (words[f"console.replay.{by.kind}"], by.value)))
 
 
 def _passed(judged: Judged, words: Mapping[str, str]) -> str:
