@@ -16,7 +16,7 @@ from backends.echo import Delay, EchoBackend
 from backends.errors import ContextTooLong, RateLimited
 from backends.types import NamedTool, ResponseFormat, ToolCallDelta
 from tests.api.conftest import MakeSite, Site
-from tests.api.test_doors import BLOCKED, MASKED, SENTENCE, moderation
+from tests.api.doors import BLOCKED, MASKED, SENTENCE, moderation
 
 CHAT = "/v1/chat/completions"
 HELLO = [{"role": "user", "content": "Hello there"}]

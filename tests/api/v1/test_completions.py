@@ -16,7 +16,7 @@ from backends.openai_compat import OpenAICompatBackend
 from backends.options import EndpointOptions, FunctionOptions
 from backends.types import Event, Finished, Logprobs, Message, Options, Request, TextDelta, TokenLogprob
 from tests.api.conftest import MakeSite, Site, serving
-from tests.api.test_doors import BLOCKED, MASKED, SENTENCE, moderation
+from tests.api.doors import BLOCKED, MASKED, SENTENCE, moderation
 from tests.api.test_keys import WAYS, held
 from tests.api.v1.test_chat import chunks, nothing_left
 from tests.scripted_endpoint import ScriptedEndpoint

@@ -8,7 +8,7 @@ from typing import Any
 from backends.echo import EchoBackend
 from backends.types import Logprobs, TextDelta, TokenLogprob, ToolCallDelta
 from tests.api.conftest import MakeSite, Site
-from tests.api.test_doors import BLOCKED, MASKED, moderation
+from tests.api.doors import BLOCKED, MASKED, moderation
 from tests.api.v1.test_chat import CHAT, HELLO, body, chunks, echo_of
 
 MESSAGES = "/v1/messages"
