@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 
 from webchat.api.filenames import disposition, file_name
 
-MARKED = "कि" * 40
-
 
 @pytest.mark.parametrize(
     ("title", "name"),

@@ -37,7 +37,6 @@ MESSAGES = 40
 
 PIECE = 1 << 20
 SAMPLES = 20
-MIB = 2**20
 
 
 def conversations(megabytes: int) -> Iterator[str]:

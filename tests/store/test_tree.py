@@ -251,7 +251,7 @@ def test_a_page_of_long_messages_ends_early_and_goes_on_with_the_next(
     monkeypatch.setattr(messages, "PAGE_CHARS", 10)
     assert len(store.thread(talk.owner, turn.conversation.id).items) == 1
     for chars, kept in ((2000, "ij"), (4499, "ghij"), (9000, "abcdefghij"), (10, "ij")):
-        monkeypatch.setattr(messages, "PATH_CHARS", chars)
+        monkeypatch.setattr(tree, "PATH_CHARS", chars)
         path = store.path(talk.owner, turn.reply.id)
         assert "".join(message.text[0] for message in path) == kept
         assert [message.before for message in path] == [10 - len(kept)] + [0] * (len(kept) - 1)

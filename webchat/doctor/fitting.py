@@ -124,7 +124,7 @@ def _told(found: Sequence[Fit]) -> Iterator[Finding]:
             yield Finding("fitting", "note", "fits_speed", {**params, "speed": speed})
 
 
-def measured_bandwidth(seconds: float = MEASURE_SECONDS) -> float:
+def measured_bandwidth() -> float:
     """Bytes a second that the cores an engine would use read and write in large copies, at their best: other
     programs may be busy now. Blocks."""
     import numpy as np
@@ -135,7 +135,7 @@ def measured_bandwidth(seconds: float = MEASURE_SECONDS) -> float:
     def fastest(number: int) -> float:
         source, target = blocks[number]
         np.copyto(target, source)  # its pages exist only now
-        took, end = float("inf"), time.perf_counter() + seconds
+        took, end = float("inf"), time.perf_counter() + MEASURE_SECONDS
         while (began := time.perf_counter()) < end:
             np.copyto(target, source)
             took = min(took, time.perf_counter() - began)

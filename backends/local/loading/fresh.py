@@ -13,9 +13,7 @@ USUAL_VOCABULARY = 4096
 """Tokens, where a configuration does not say. Transformers' own defaults are for texts of gigabytes."""
 
 
-def write_fresh(
-    config: Mapping[str, Any], texts: Iterator[str], folder: Path, *, chat_template: str, seed: int = 0
-) -> None:
+def write_fresh(config: Mapping[str, Any], texts: Iterator[str], folder: Path, *, chat_template: str) -> None:
     """Write an untrained model into `folder` as transformers keeps models; it appears whole or not at all.
 
     config: what `config.json` says, at least `model_type`. Its `vocab_size` is the most that the tokenizer
@@ -39,7 +37,7 @@ def write_fresh(
     given = {**config, "vocab_size": len(tokenizer), "bos_token_id": end, "eos_token_id": end}
     try:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(0)
             model = classes.from_config(AutoConfig.for_model(**given))
     except Exception as error:  # transformers' checks raise many kinds
         raise ModelUnsupported(

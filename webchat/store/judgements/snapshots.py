@@ -16,7 +16,6 @@ from webchat.store.database.codec import load_calls, load_provenance
 from webchat.store.database.tables.conversations import MessageRow, TurnRow
 from webchat.store.judgement_records import Judged, JudgedMessage
 from webchat.store.records import PathMessage, Provenance, TurnState
-from webchat.store.verbs.messages import PATH_CHARS
 from webchat.store.verbs.tree import chunks, path_to
 
 ENDED_WITH_TEXT: tuple[TurnState, ...] = ("complete", "stopped", "interrupted")
@@ -67,7 +66,7 @@ def judged_together(connection: Connection, *message_ids: str) -> list[Judged | 
 
 def _answered(connection: Connection, message_id: str) -> Sequence[PathMessage] | None:
     """The path to a message; `None` if any of it is deleted."""
-    path = path_to(connection, message_id, PATH_CHARS)
+    path = path_to(connection, message_id)
     return None if _any_deleted(connection, [message.id for message in path]) else path
 
 

@@ -28,7 +28,6 @@ from webchat.store.replays.rows import (
     with_replies,
 )
 from webchat.store.replays.sets import SLICE_ROWS, ReplaySetVerbs, must_exist
-from webchat.store.verbs.messages import PATH_CHARS
 from webchat.store.verbs.tree import path_to
 
 
@@ -139,7 +138,7 @@ class JudgingVerbs(ReplaySetVerbs):
             reply = connection.scalar(select(MessageRow.text).where(of_run))
         if reply is None:
             return None
-        path = [one for one in path_to(connection, row.parent_id, PATH_CHARS) if one.state != "blocked"]
+        path = [one for one in path_to(connection, row.parent_id) if one.state != "blocked"]
         return ToJudge(tuple(path), reply, _reference(connection, row.message_id), by.prompt)
 
 

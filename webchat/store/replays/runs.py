@@ -40,7 +40,6 @@ from webchat.store.replays.rows import (
     with_replies,
 )
 from webchat.store.replays.sets import SLICE_ROWS, must_exist
-from webchat.store.verbs.messages import PATH_CHARS
 from webchat.store.verbs.tree import path_to
 
 SLICE_CHARS = 200_000
@@ -212,7 +211,7 @@ class ReplayRunVerbs(JudgingVerbs):
         terms = LinkTerms() if row.terms is None else load_terms(row.terms)
         # What limits or hides does not hold for the operator.
         shaping = LinkTerms(opening=terms.opening, moderation_profile=terms.moderation_profile)
-        path = path_to(connection, row.parent_id, PATH_CHARS)
+        path = path_to(connection, row.parent_id)
         return row.owner_id, load_settings(row.settings), shaping, path
 
     @writes

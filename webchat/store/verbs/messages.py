@@ -33,9 +33,6 @@ from webchat.store.verbs.tree import (
 PAGE_CHARS = 1_000_000
 """Of a page of messages, however many it may have."""
 
-PATH_CHARS = 4_000_000
-"""Of what is read for a prompt: a million tokens of English."""
-
 _MARK = (
     update(MessageRow)
     .where(
@@ -87,7 +84,7 @@ class MessageVerbs(Database):
         """The messages from the root to this one, which no turn writes any more, or the last `PATH_CHARS` of
         them. Raises NotFound."""
         own_message(connection, owner, message_id)
-        return path_to(connection, message_id, PATH_CHARS)
+        return path_to(connection, message_id)
 
     @reads
     def provenance(self, connection: Connection, owner: str, message_id: str) -> Provenance:

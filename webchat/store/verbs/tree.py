@@ -45,6 +45,9 @@ _CHUNK = 500  # ids in one IN list
 MARKED_ROWS = 200
 """Rows that one slice of a verb marks as deleted, or as alive again."""
 
+PATH_CHARS = 4_000_000
+"""Of what is read for a prompt: a million tokens of English."""
+
 _NO_LIMIT = 2**31 - 1
 _GONE = (DISCARDED, FLEETING)
 
@@ -226,11 +229,11 @@ def thread_to(connection: Connection, end: str, limit: int) -> list[Message]:
     return load_messages(connection, connection.execute(_THREAD, {"end": end, "limit": limit}).all())
 
 
-def path_to(connection: Connection, end: str, chars: int) -> list[PathMessage]:
+def path_to(connection: Connection, end: str) -> list[PathMessage]:
     """The messages from the root to `end`, which no turn writes any more; of a path that is longer than
-    `chars` its end, from a question on."""
+    `PATH_CHARS` its end, from a question on."""
     lengths = connection.execute(_LENGTHS, {"end": end, "limit": _NO_LIMIT}).all()
-    read = _within([(role, length) for role, length in lengths], chars)
+    read = _within([(role, length) for role, length in lengths], PATH_CHARS)
     rows = connection.execute(_PATH, {"end": end, "limit": read}).all()
     return [
         PathMessage(

@@ -47,7 +47,7 @@ export function versions({ id, siblings }, t) {
 }
 
 /** @param {ShownMessage} record @param {Translate} t */
-export function userActions(record, t) {
+function userActions(record, t) {
   return h(
     "div",
     { class: "wc-actions" },
@@ -60,7 +60,7 @@ export function userActions(record, t) {
 
 /** While it is written, a reply can be judged; the rest is for the whole of it. Results of tools are nobody's replies. */
 /** @param {ShownMessage} record @param {Translate} t */
-export function replyActions(record, t) {
+function replyActions(record, t) {
   const written = Boolean(record.text);
   const rated = written || Boolean(record.tool_calls?.length);
   if (record.role === "tool") return written && h("div", { class: "wc-actions" }, action("copy", "copy", t("transcript.copy")));

@@ -13,7 +13,7 @@ export function accountItems() {
   return [...(person ? [{ heading: person.name }] : []), { label: accountTitle(), icon: "persona", onclick: showAccount }];
 }
 
-export const accountTitle = () => t(connection.me.person ? "account.title" : "account.preferences");
+const accountTitle = () => t(connection.me.person ? "account.title" : "account.preferences");
 
 // At the end: out, or in.
 /** @returns {MenuItem[]} */

@@ -30,7 +30,7 @@ const SHAPES = {
 
 /** The markup of an icon; `name` is one of ours, never outside text. */
 /** @param {Glyph} name */
-export function iconMarkup(name) {
+function iconMarkup(name) {
   return `<svg class="wc-icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">${SHAPES[name]}</svg>`;
 }
 

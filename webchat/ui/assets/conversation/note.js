@@ -14,7 +14,7 @@ const ACTS = /** @type {const} */ ({ continue: "play", retry: "retry", reply: "r
 /** What to say of a reply, from its record: {tone, message, cure, detail, acts}; null when it simply ended. tone: "error",
  *  "warning", or "plain". acts: of "continue" (where there is text to go on from) and "retry". */
 /** @param {ShownMessage} record @param {Translate} t @returns {Note | null} */
-export function noteOf({ role, state, text, failure, finish_reason: reason, tool_calls: calls }, t) {
+function noteOf({ role, state, text, failure, finish_reason: reason, tool_calls: calls }, t) {
   const begun = Boolean(text?.trim());
   /** @param {string} key @param {...(keyof typeof ACTS)} acts @returns {Note} */
   const plain = (key, ...acts) => ({ tone: "plain", message: t(`transcript.${key}`), cure: "", detail: "", acts });

@@ -125,7 +125,7 @@ async function accept(version, pressed) {
   }
 }
 
-export async function showQuestions() {
+async function showQuestions() {
   const { openQuestions } = await import("./questions.js");
   await openQuestions();
 }
