@@ -7,8 +7,6 @@ from alembic import op
 
 revision = "0004"
 down_revision = "0003"
-branch_labels = None
-depends_on = None
 
 _PAGE_BYTES = 1000
 """Small pages: SQLite merges its index more often then, and less of it at once, while the writer waits."""

@@ -7,8 +7,6 @@ from alembic import op
 
 revision = "0011"
 down_revision = "0010"
-branch_labels = None
-depends_on = None
 
 _TURNS = "FROM turns t JOIN conversations c ON c.id = t.conversation_id WHERE c.owner_id = owners.id"
 _COUNTED = f"{_TURNS} AND t.link_id = owners.link_id"

@@ -12,8 +12,6 @@ from uuid6 import uuid7
 
 revision = "0012"
 down_revision = "0011"
-branch_labels = None
-depends_on = None
 
 TIME = sa.DateTime(timezone=True)
 JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")

@@ -7,8 +7,6 @@ from alembic import op
 
 revision = "0014"
 down_revision = "0013"
-branch_labels = None
-depends_on = None
 
 _LISTING = ["archived", "pinned", "updated_at", "id"]
 _LIVING = sa.text("deleted_at IS NULL")

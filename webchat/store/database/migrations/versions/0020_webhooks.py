@@ -8,8 +8,6 @@ from sqlalchemy.dialects import postgresql
 
 revision = "0020"
 down_revision = "0019"
-branch_labels = None
-depends_on = None
 
 TIME = sa.DateTime(timezone=True)
 JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")

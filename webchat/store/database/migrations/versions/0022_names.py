@@ -9,8 +9,6 @@ from webchat.store.search.words import index_words
 
 revision = "0022"
 down_revision = "0021"
-branch_labels = None
-depends_on = None
 
 _AT_ONCE = 500
 _CALLED = (

@@ -14,8 +14,6 @@ from sqlalchemy.dialects import postgresql
 
 revision = "0023"
 down_revision = "0022"
-branch_labels = None
-depends_on = None
 
 JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
 
