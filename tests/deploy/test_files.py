@@ -72,7 +72,9 @@ def test_a_space_asks_for_the_tested_versions() -> None:
 def test_compose_knows_the_proxy_outside_the_container() -> None:
     """It comes from the gateway of Docker's network; its pools are these."""
     web = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]["web"]
-    default = re.fullmatch(r"\$\{TRUSTED_PROXIES:-(.+)\}", web["environment"]["WEBCHAT_TRUSTED_PROXIES"])
+    default = re.fullmatch(
+        r"\$\{WEBCHAT_TRUSTED_PROXIES:-(.+)\}", web["environment"]["WEBCHAT_TRUSTED_PROXIES"]
+    )
     assert default
     trusted = Settings(trusted_proxies=tuple(default[1].split(","))).proxies
     for gateway in ("172.17.0.1", "172.18.0.1", "172.31.0.1", "192.168.0.1"):

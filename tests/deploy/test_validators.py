@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -59,18 +60,26 @@ def test_the_dockerfile_is_clean() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_compose_reads_its_file_with_every_profile() -> None:
+def test_compose_reads_its_file_with_every_profile(tmp_path: Path) -> None:
+    file = tmp_path / "deploy/compose.yaml"
+    file.parent.mkdir()
+    shutil.copy(DEPLOY / "compose.yaml", file)
+    (block,) = re.findall(
+        r"^```\n(COMPOSE_PROFILES.+?)^```", (DEPLOY / "team.md").read_text("utf-8"), re.M | re.S
+    )
+    (file.parent / ".env").write_text(block, encoding="utf-8")
     profiles = ("--profile", "proxy", "--profile", "vllm")
-    done = run(
-        "docker-compose", "-f", str(DEPLOY / "compose.yaml"), *profiles, "config", "--format", "json",
-        POSTGRES_PASSWORD="secret", CHAT_SITE="chat.example.com", OPENAI_BASE_URL="http://vllm:8000/v1",
-    )  # fmt: skip
+    done = run("docker-compose", "-f", str(file), *profiles, "config", "--format", "json")
     assert done.returncode == 0, done.stderr
     services = json.loads(done.stdout)["services"]
     assert services.keys() == {"web", "database", "proxy", "vllm"}
     assert "ports" not in services["vllm"], "nobody reaches it from outside"
     assert services["web"]["read_only"]
-    assert services["web"]["environment"]["OPENAI_BASE_URL"] == "http://vllm:8000/v1"
+    given = services["web"]["environment"]
+    assert given["OPENAI_BASE_URL"] == "https://llm.example.com/v1"
+    assert given["WEBCHAT_SIGN_IN"] == "password,link"
+    assert given["WEBCHAT_TRUSTED_PROXIES"].startswith("172.16.0.0/12,")
+    assert services["proxy"]["environment"]["CHAT_SITE"] == "chat.example.com"
     refused = run("docker-compose", "-f", str(DEPLOY / "compose.yaml"), "config")
     assert "POSTGRES_PASSWORD" in refused.stderr, "without a password it doesn't start"
 
