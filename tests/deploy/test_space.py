@@ -59,7 +59,10 @@ def test_a_space_has_the_settings_and_no_secret(here: Path, capsys: pytest.Captu
         assert name in said
     front = (made / "README.md").read_text(encoding="utf-8").split("---")[1]
     assert "hf_oauth: true\nhf_oauth_scopes:\n- email\n" in front
-    assert "models.example.com, other.example.com" in (made / "README.md").read_text(encoding="utf-8")
+    readme = (made / "README.md").read_text(encoding="utf-8")
+    assert "models.example.com, other.example.com" in readme
+    for name in ("OPENAI_API_KEY", "MODEL_1_API_KEY"):
+        assert f"| Secret | `{name}` | The endpoint's key |" in readme
 
     environ = {
         "SPACE_ID": "a/b",
@@ -80,6 +83,14 @@ def test_a_space_has_the_settings_and_no_secret(here: Path, capsys: pytest.Captu
     assert there.models[0].stop == ("</s>",)
     assert there.public_url == "https://a-b.hf.space"
     assert (made / "rules" / "words" / "bad.txt").read_text() == "forbidden\n"
+
+
+def test_a_key_that_no_endpoint_needs_stays_here(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert run(["space", "build", "made", "--model", "Qwen/Qwen3-1.7B"]) == 0
+    assert "OPENAI_API_KEY" not in capsys.readouterr().out
 
 
 def test_two_files_of_one_name_stay_two(here: Path) -> None:

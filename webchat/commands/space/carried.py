@@ -82,6 +82,8 @@ def carried(loaded: Loaded, kind: Kind) -> Carried:
         value = getattr(settings, name)
         if name in OF_THE_MACHINE or name == "models" or value == _default(name):
             continue
+        if name == "api_key" and not settings.endpoint:  # for nothing that the Space asks
+            continue
         if is_secret(Settings.model_fields[name]):
             if value is not None and name != "hf_token":  # the one that uploads may write everything
                 found.secrets[_variable(name, settings)] = value.get_secret_value()
@@ -104,7 +106,12 @@ def _variable(name: str, settings: Settings) -> str:
     """Where a Space's secret is read from."""
     if name == "api_key":
         provider = provider_named(settings.endpoint or "")
-        return provider.key if provider is not None and provider.key else "OPENAI_API_KEY"
+        return provider.key if provider is not None and provider.key else variable_of(name)
+    return variable_of(name)
+
+
+def variable_of(name: str) -> str:
+    """Where a setting is read from."""
     return _VARIABLES.get(name, PREFIX + name.upper())
 
 

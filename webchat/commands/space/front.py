@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
-from webchat.commands.space.carried import Carried
+from webchat.commands.space.carried import Carried, variable_of
 from webchat.commands.space.kinds import Kind
 from webchat.commands.space.pins import gradio_version
 from webchat.settings import Settings
@@ -116,7 +116,9 @@ def _people(settings: Settings) -> str:
 
 
 def _changing(kind: Kind, found: Carried) -> str:
-    rows = dict.fromkeys(sorted(found.secrets), ("Secret", ""))
+    told = {variable_of(name): info.description for name, info in Settings.model_fields.items()}
+    about = {name: told.get(name) or "The endpoint's key" for name in sorted(found.secrets)}
+    rows = {name: ("Secret", text.rstrip(".")) for name, text in about.items()}
     if "endpoint" not in found.values and not found.models and "openai" in kind.runs:
         rows["OPENAI_BASE_URL"] = ("Variable", "An OpenAI-compatible endpoint")
         rows["OPENAI_API_KEY"] = ("Secret", "The endpoint's key")
@@ -144,7 +146,7 @@ def _changing(kind: Kind, found: Carried) -> str:
         ),
         "WEBCHAT_BACKUP_KEY": ("Secret", "Encrypts those copies: at least 16 characters, kept elsewhere too"),
     }
-    listed = "\n".join(f"| {kept_as} | `{name}` | {about} |" for name, (kept_as, about) in rows.items())
+    listed = "\n".join(f"| {kept_as} | `{name}` | {text} |" for name, (kept_as, text) in rows.items())
     return (
         "## Changing it\n\nIn the Space's settings, which win over `webchat.toml`:\n\n"
         f"| Set as | Name | What it does |\n|---|---|---|\n{listed}\n\n"
