@@ -80,7 +80,12 @@ export function mountComposer(element, surroundings) {
     refresh();
   });
   bus.on("shown", refresh);
-  for (const event of /** @type {const} */ (["me", "models", "settings"])) bus.on(event, refresh);
+  for (const event of /** @type {const} */ (["me", "settings"])) bus.on(event, refresh);
+  // Enter pressed before the page knew its models may work now.
+  bus.on("models", () => {
+    state.hindrance = null;
+    refresh();
+  });
   bus.on("stop", refresh);
   bus.on("outbox", onOutbox);
   bus.on("unknown", onUnknown);
