@@ -90,10 +90,14 @@ def _beginning(of: ReplaySet, language: Language, words: Mapping[str, str]) -> s
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], note: str, words: Mapping[str, str]) -> str:
-    heads = "".join(f'<th scope="col">{escape(words[f"replay.column.{name}"])}</th>' for name in columns)
+    kinds = ["", *(' dir="auto"' if name == "variant" else "" for name in columns[1:])]
+    heads = "".join(
+        f'<th scope="col"{kind}>{escape(words[f"replay.column.{name}"])}</th>'
+        for name, kind in zip(columns, kinds, strict=True)
+    )
     body = "".join(
         f'<tr><th scope="row" dir="auto">{escape(name)}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        + "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds[1:], cells, strict=True))
         + "</tr>\n"
         for name, *cells in rows
     )
