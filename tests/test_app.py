@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+import webchat.app
 from backends.echo import EchoBackend
 from backends.llamacpp import Servers
 from backends.local import Engines
@@ -123,6 +124,32 @@ async def test_the_log_of_moderation_is_kept_for_the_days_that_were_set(tmp_path
             await asyncio.sleep(0.01)
     purging.cancel()
     assert [(now - kept.at).days for kept in store.decisions().items] == [6, 1]
+    store.close()
+
+
+async def test_a_clock_that_was_set_forward_deletes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'chat.db'}")
+    now = datetime.now(UTC)
+    store.add_decisions(
+        [LoggedDecision(now, "words", "words", "input", "block", None, None, None, None, 0, 1)]
+    )
+    year = timedelta(days=366)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Later:
+            return cls.fromtimestamp(now.timestamp(), tz) + year
+
+    monkeypatch.setattr(webchat.app, "datetime", Later)
+    looks = iter([0.0])  # at the start
+    monkeypatch.setattr(webchat.app, "_ahead", lambda: next(looks, year.total_seconds()))
+    purging = asyncio.create_task(_purge(store, Settings(decisions_days=7)))
+    while "the clock was set forward" not in caplog.text:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    purging.cancel()
+    assert len(store.decisions().items) == 1
     store.close()
 
 

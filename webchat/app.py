@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ from webchat.webhooks import Deliverer, Sender
 
 log = logging.getLogger(__name__)
 
+CLOCK_SET_SECONDS = 24 * 3600.0
 PURGE_EVERY = timedelta(hours=6)
 
 
@@ -355,10 +357,24 @@ async def _warm(models: Models, guards: Sequence[str]) -> None:
             log.warning("%s", error)
 
 
+def _ahead() -> float:
+    """The wall clock without the time that this machine has run: it changes only if the clock is set."""
+    running = getattr(
+        time, "CLOCK_BOOTTIME", None
+    )  # unlike the monotonic clock, it runs while a laptop sleeps
+    return time.time() - (time.monotonic() if running is None else time.clock_gettime(running))
+
+
 async def _purge(store: Store, settings: Settings) -> None:
-    """Periodically delete expired entries of the trash, sessions and the moderation log."""
+    """Periodically delete expired entries of the trash, sessions and the moderation log, unless the clock was
+    set forward: what is deleted for a wrong clock does not come back."""
+    began = _ahead()
     while True:
         now = datetime.now(UTC)
+        if _ahead() - began > CLOCK_SET_SECONDS:
+            log.error("the clock was set forward, so nothing expired is deleted until the server restarts")
+            await asyncio.sleep(PURGE_EVERY.total_seconds())
+            continue
         try:
             await store.call(store.expire_chats, now)
             while await store.call(store.trim_handovers):

@@ -59,7 +59,7 @@ def test_an_old_cookie_is_renewed_and_a_very_old_one_is_not_taken(monkeypatch: p
     cookies = Cookies(SECRET)
     now = TimestampSigner("x").get_timestamp()
     headers = {}
-    for days in (8, 181):
+    for days in (8, 181, -1, -365):
         monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda self, d=days: now - d * 86400)
         headers[days] = cookies.header("owner-1", secure=False)
     monkeypatch.undo()
@@ -67,6 +67,10 @@ def test_an_old_cookie_is_renewed_and_a_very_old_one_is_not_taken(monkeypatch: p
     assert old is not None
     assert old.stale
     assert _owner(cookies, headers[181]) is None
+    for days, stale in ((-1, False), (-365, True)):  # the clock was set back since
+        later = cookies.read(_sent(headers[days])).cookie
+        assert later is not None
+        assert later.stale is stale
 
 
 def test_the_cookie_is_found_among_others_and_after_a_forged_one() -> None:

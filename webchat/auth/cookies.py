@@ -18,10 +18,11 @@ from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
 
-from itsdangerous import BadSignature, TimestampSigner
+from itsdangerous import BadSignature
 
 from webchat.auth.origin import host_name
 from webchat.auth.sessions import is_token
+from webchat.signing import Signer
 
 MAX_AGE = timedelta(days=180)
 RENEW_AFTER = timedelta(days=7)
@@ -116,7 +117,7 @@ class Cookies:
     """
 
     def __init__(self, secret: str, *, embedded: bool = False, root_path: str = "") -> None:
-        self._signer = TimestampSigner(secret, salt="webchat.owner", digest_method=sha256)
+        self._signer = Signer(secret, salt="webchat.owner")
         self._embedded = embedded
         digest = sha256(f"webchat.cookie-name\0{secret}\0{root_path}".encode()).hexdigest()
         self.name = f"webchat_{digest[:8]}"
@@ -176,7 +177,7 @@ class Cookies:
         except BadSignature:
             return None
         owners = tuple(value.decode("ascii", "replace").split("."))
-        return Cookie(owners, datetime.now(UTC) - made > RENEW_AFTER)
+        return Cookie(owners, abs(datetime.now(UTC) - made) > RENEW_AFTER)
 
     def header(self, bearer: str, earlier: Sequence[str] = (), *, secure: bool) -> str:
         """The value of a `Set-Cookie` header that signs a browser in: as the owner with this id, or with the

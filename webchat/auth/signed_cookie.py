@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from itsdangerous import BadSignature, TimestampSigner
+from itsdangerous import BadSignature
+
+from webchat.signing import Signer
 
 
 class SignedCookie:
     """purpose: names the cookie, and keeps its signature apart from others'. seconds: how long it lasts."""
 
     def __init__(self, secret: str, purpose: str, seconds: int) -> None:
-        self._signer = TimestampSigner(secret, salt=f"webchat.{purpose}", digest_method=sha256)
+        self._signer = Signer(secret, salt=f"webchat.{purpose}")
         digest = sha256(f"webchat.{purpose}-cookie\0{secret}".encode()).hexdigest()
         self._name = f"webchat_{purpose}_{digest[:8]}"
         self._seconds = seconds

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Literal, Protocol
 
-from itsdangerous import BadSignature, TimestampSigner
+from itsdangerous import BadSignature
 
 from backends.texts import closed, opened
 from backends.types import ToolCall
@@ -33,6 +33,7 @@ from webchat.sharing.share_errors import (
     ShareLocked,
     ShareNotAllowed,
 )
+from webchat.signing import Signer
 from webchat.slots import Slots
 from webchat.store.database.codec import title_of
 from webchat.store.errors import NotFound
@@ -109,7 +110,7 @@ class Shares:
         self.visitors = visitors
         self.rendering = Rendering(store)
         self._store = store
-        self._signer = TimestampSigner(secret, salt="webchat.share", digest_method=sha256)
+        self._signer = Signer(secret, salt="webchat.share")
         self._checks = checks or PasswordChecks()
         self._delays = Delays()
         self._tries = Slots(2, most_waiting=100)
