@@ -17,7 +17,7 @@ export class SelectionBar {
     this.#archive = iconButton("archive", "", deeds.archive);
     this.element = h(
       "div",
-      { class: "wc-sidebar-foot wc-select-bar", role: "toolbar", "aria-label": t("select.label"), hidden: true },
+      { class: "wc-select-bar", role: "toolbar", "aria-label": t("select.label"), hidden: true },
       iconButton("close", t("select.end"), deeds.end),
       this.#count,
       exporting,
