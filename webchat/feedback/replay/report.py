@@ -34,6 +34,7 @@ from webchat.store.replay_records import ReplayItem, ReplayJudge, ReplayReply, R
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'"
 _COLUMNS = ("variant", "done", "failed", "same", "refusals", "chars", "tokens", "first", "seconds")
+_DECIDED = {"pass": "replay.judge.pass", "fail": "replay.judge.fail", None: "replay.judge.unclear"}
 JUDGE_COLUMNS = ("judge", "variant", "judged", "unclear", "agreed", "judge_tokens")
 
 
@@ -132,15 +133,15 @@ def _verdict(name: str, reply: ReplayReply, answer: ReplayReply, words: Mapping[
     if answer.state is None or not (is_whole(answer) or is_failed(answer)):
         return ""
     verdict = verdict_of(answer.text) if is_whole(answer) else None
-    decided = words[f"replay.judge.{verdict or 'unclear'}"]
+    decided = words[_DECIDED[verdict]]
     why = "" if answer.failure is None else f" ({answer.failure.message})"
     told = f"{words['replay.judge.decided'].format(name=name)} {decided}{why}"
     summary = escape(told)
     if judges_itself(reply, answer):
         summary += f' · <span class="flag">{escape(words["replay.judge.own"])}</span>'
     shown = "".join(
-        f'<p>{escape(words[f"replay.judge.{name}"])}</p><pre class="prompt" dir="auto">{escape(text)}</pre>'
-        for name, text in (("asked", answer.prompt), ("answered", answer.text))
+        f'<p>{escape(words[name])}</p><pre class="prompt" dir="auto">{escape(text)}</pre>'
+        for name, text in (("replay.judge.asked", answer.prompt), ("replay.judge.answered", answer.text))
     )
     return f'<details class="verdict"><summary>{summary}</summary>{shown}</details>'
 
