@@ -187,12 +187,7 @@ def _services(
         models=models,
         identities=identities,
         sessions=Sessions(store, identities),
-        shares=Shares(
-            store,
-            mode=settings.shares,
-            visitors=settings.visitor_shares or settings.door != "open",
-            secret=secret,
-        ),
+        shares=_shares(settings, store, secret),
         ways=ways,
         passwords=Passwords(store) if "password" in settings.sign_in else None,
         providers=providers(settings, store, secret),
@@ -225,6 +220,11 @@ def _services(
         sender=Sender(private=settings.webhooks_private, version=__version__),
         examine=lambda quick: examine(Patient(settings, __version__, engine.create, quick=quick)),
     )
+
+
+def _shares(settings: Settings, store: Store, secret: str) -> Shares:
+    visitors = settings.visitor_shares or settings.door != "open"
+    return Shares(store, mode=settings.shares, visitors=visitors, secret=secret)
 
 
 def _monitor(settings: Settings, engine: Engine) -> Monitor:

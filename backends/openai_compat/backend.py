@@ -215,14 +215,10 @@ class OpenAICompatBackend:
                     if not offer.reads_held and offer.fuller():
                         _hold(response, held)
                         continue
-                    async with aclosing(self._read(response, reply, patience)) as batches:
-                        async for events in batches:
+                    async with aclosing(self._whole(response, reply, patience)) as events:
+                        async for event in events:
                             begun = begun or offer.taken()
-                            for event in events:
-                                yield event
-                    for event in [*reply.rest(), *reply.end()]:
-                        begun = begun or offer.taken()
-                        yield _noted(event, offer) if isinstance(event, Finished) else event
+                            yield _noted(event, offer) if isinstance(event, Finished) else event
                     if not bare:
                         self._unseen = self._unseen if request.continue_final else reply.unseen
                         self._notice(request, reply)
@@ -279,6 +275,17 @@ class OpenAICompatBackend:
             self._offered = replace(self._offered, bare_prompts=False)
             raise BadRequest(f"{place} does not complete bare prompts.", cure="Start a conversation instead.")
         raise error
+
+    async def _whole(
+        self, response: Response, reply: Reply, patience: Patience
+    ) -> AsyncGenerator[Event, None]:
+        """The events of an answer to its end."""
+        async with aclosing(self._read(response, reply, patience)) as batches:
+            async for events in batches:
+                for event in events:
+                    yield event
+        for event in [*reply.rest(), *reply.end()]:
+            yield event
 
     async def _read(
         self, response: Response, reply: Reply, patience: Patience

@@ -274,11 +274,7 @@ def create_chat_template(services: Services, label: Labels, model: gr.Dropdown) 
             wrap=True, buttons=[], label=label("chattemplate.sample"), column_widths=["30%", "70%"],
             elem_id="wc-chat-template-sample",
         )  # fmt: skip
-        version = gr.Dropdown(
-            choices=[], label=label("chattemplate.tab.versions"), elem_id="wc-chat-template-version"
-        )
-        difference = gr.Code(language=None, interactive=False, visible=False, buttons=[])
-        restore = gr.Button(label("chattemplate.restore"), visible=False, elem_id="wc-chat-template-restore")
+        version = _create_versions(editor, label, model, code)
     based_on = gr.State(None)
 
     kept = [source, version, based_on, own]
@@ -299,7 +295,17 @@ def create_chat_template(services: Services, label: Labels, model: gr.Dropdown) 
     saved.success(**differs)
     back = handler("operator", editor.own)
     own.click(back, [model, code, note, based_on], [*outputs, code], **QUIET).success(**differs)
+
+
+def _create_versions(editor: Editor, label: Labels, model: gr.Dropdown, code: gr.Code) -> gr.Dropdown:
+    """What an earlier version had in the editor's place, and the way back to it."""
+    version = gr.Dropdown(
+        choices=[], label=label("chattemplate.tab.versions"), elem_id="wc-chat-template-version"
+    )
+    difference = gr.Code(language=None, interactive=False, visible=False, buttons=[])
+    restore = gr.Button(label("chattemplate.restore"), visible=False, elem_id="wc-chat-template-restore")
     compare = handler("operator", editor.compare)
     version.change(compare, [model, version, code], [difference, restore], **QUIET)
     again = handler("operator", editor.restore)
     restore.click(again, [model, version], [code, difference, restore], **QUIET)
+    return version

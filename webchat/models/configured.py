@@ -82,24 +82,7 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
     )
     match model.kind:
         case "openai":
-            address = Address.parse(model.endpoint or "")
-            options = _options(
-                EndpointOptions,
-                model,
-                base_url=model.endpoint,
-                api_key=_secret(model.api_key),
-                timeouts=_timeouts(model),
-                memory=LearnedFile(settings.data_dir / FILE),
-            )
-            return replace(
-                spec,
-                options=options,
-                model=model.model or "",
-                server=address.identity,
-                label=_label(model, address),
-                discover=model.model is None,
-                remote=address.remote,
-            )
+            return _at_endpoint(spec, model, LearnedFile(settings.data_dir / FILE))
         case "llamacpp":
             llama = _options(
                 LlamaCppOptions,
@@ -129,6 +112,27 @@ def spec_of(model: ModelSettings, settings: Settings, shared: Shared) -> ModelSp
             return replace(spec, titles=False, pinned=True, options=function)
         case _:
             return replace(spec, options={"model": model.model} if model.model else {})
+
+
+def _at_endpoint(spec: ModelSpec, model: ModelSettings, learned: LearnedFile) -> ModelSpec:
+    address = Address.parse(model.endpoint or "")
+    options = _options(
+        EndpointOptions,
+        model,
+        base_url=model.endpoint,
+        api_key=_secret(model.api_key),
+        timeouts=_timeouts(model),
+        memory=learned,
+    )
+    return replace(
+        spec,
+        options=options,
+        model=model.model or "",
+        server=address.identity,
+        label=_label(model, address),
+        discover=model.model is None,
+        remote=address.remote,
+    )
 
 
 def _options(kind: type[Made], model: ModelSettings, **made: Any) -> Made:
