@@ -48,6 +48,7 @@ from webchat.turns.errors import DiskFull, MemoryFull, TurnError
 from webchat.turns.gates.guards import AskModels, asked_models, check_guards, hiding
 from webchat.turns.gates.masked import MaskedGates
 from webchat.turns.measured import Measured, Report
+from webchat.turns.places import Most
 
 log = logging.getLogger(__name__)
 
@@ -174,10 +175,12 @@ def _turns(
         models,
         renderer=PlainRenderer(),
         gates=gates,
-        turns_per_owner=settings.max_turns_per_owner,
-        turns_per_link=settings.max_turns_per_link,
-        turns_per_network=settings.max_turns_per_network,
-        most_turns=settings.max_turns,
+        most=Most(
+            settings.max_turns_per_owner,
+            settings.max_turns_per_link,
+            settings.max_turns_per_network,
+            settings.max_turns,
+        ),
         message_chars=settings.max_message_chars,
         titles=settings.titles,
         cuts=settings.context_overflow == "cut",

@@ -51,6 +51,7 @@ from webchat.store.records import BegunTurn, ConversationSettings, NewTurn, Temp
 from webchat.store.replay_records import ReplayChoice, ReplayRun, ReplayVariant
 from webchat.turns import Ask, Party, Turns, service
 from webchat.turns.errors import DiskFull, MemoryFull, ServerFull
+from webchat.turns.places import Most
 from webchat.turns.replicas.replica import Replica
 
 ITEMS = 9
@@ -192,7 +193,7 @@ async def test_people_begin_turns_however_many_replays_run(operator: Talk) -> No
     store = operator.store
     models = Models([ModelSpec(name="new", kind="echo")], lambda _: EchoBackend())
     gates, renderer = OpenGates(), PlainRenderer()
-    turns = Turns(store, models, renderer=renderer, gates=gates, turns_per_owner=1, most_turns=1)
+    turns = Turns(store, models, renderer=renderer, gates=gates, most=Most(owner=1, all=1))
     await turns.open()
     try:
         await Replayer(store, turns).do(run)

@@ -25,6 +25,7 @@ from webchat.turns import (
     TooManyTurns,
     UnknownModel,
 )
+from webchat.turns.places import Most
 
 
 class Refusing:
@@ -67,7 +68,7 @@ def same(one: BegunTurn, other: BegunTurn) -> bool:
 async def test_a_repeated_ask_is_not_reviewed_counted_or_refused(bench: MakeBench) -> None:
     backend = Held()
     gates = Moderation([Limits(most_a_minute=1)])
-    async with bench(backend, gates=gates, turns_per_owner=1, most_turns=1) as at:
+    async with bench(backend, gates=gates, most=Most(owner=1, all=1)) as at:
         begun = await at.ask(text="1", client_key="k")
         for _ in range(3):  # while it runs, as a page does that does not know the conversation
             again = await at.ask(text="1", client_key="k")
@@ -103,7 +104,7 @@ async def test_every_kind_of_ask_is_one_turn_for_one_key(bench: MakeBench, kind:
 
 async def test_asks_at_the_same_moment_are_reviewed_once_and_share_the_outcome(bench: MakeBench) -> None:
     gates = Reviewed()
-    async with bench(gates=gates, turns_per_owner=1) as at:
+    async with bench(gates=gates, most=Most(owner=1)) as at:
         asking = [asyncio.create_task(at.ask(text="hello", client_key="k")) for _ in range(5)]
         await until(lambda: bool(gates.reviews))
         gates.go.set()

@@ -22,6 +22,7 @@ from webchat.turns import Against, Delta, Done, Party, TooManyTurns
 from webchat.turns.comparing.blind import blinded
 from webchat.turns.comparing.pacing import Pair
 from webchat.turns.comparing.pairing import candidates, doubt, next_pair
+from webchat.turns.places import Most
 from webchat.turns.turn import RunningTurn
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -169,7 +170,7 @@ def test_every_pair_gets_its_votes(count: int, data: st.DataObject) -> None:
 
 
 async def test_it_needs_two_places_and_is_refused_whole(bench: MakeBench) -> None:
-    async with bench(EchoBackend(), EchoBackend("other"), turns_per_owner=1) as at:
+    async with bench(EchoBackend(), EchoBackend("other"), most=Most(owner=1)) as at:
         with pytest.raises(TooManyTurns):
             await at.ask(text="Which?", against=Against("other"))
         assert at.store.conversation_ids(at.owner) == []

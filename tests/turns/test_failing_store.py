@@ -17,6 +17,7 @@ from webchat.store import Store, StoreUnavailable
 from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
 from webchat.store.database.tables.search import SearchEntryRow
 from webchat.turns import Called, Delta, Done
+from webchat.turns.places import Most
 
 WORDS = " ".join(f"w{i}" for i in range(60))
 
@@ -130,7 +131,7 @@ async def test_an_ask_that_cannot_be_stored_is_refused(bench: MakeBench, store: 
                 raise StoreUnavailable("The disk is full.")
             return await super().call(verb, *args, **kwargs)
 
-    async with bench(store=Full(store), turns_per_owner=1) as at:
+    async with bench(store=Full(store), most=Most(owner=1)) as at:
         for _ in range(3):
             with pytest.raises(StoreUnavailable):
                 await at.ask(text="x")

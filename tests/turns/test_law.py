@@ -43,6 +43,7 @@ from webchat.turns import (
     UnknownModel,
 )
 from webchat.turns.ask import AskKind
+from webchat.turns.places import Most
 
 WORDS = " ".join(f"w{i}" for i in range(60))
 
@@ -386,7 +387,7 @@ async def test_nobody_reaches_the_turns_of_another(bench: MakeBench) -> None:
 
 
 async def test_an_owner_has_only_so_many_turns(bench: MakeBench) -> None:
-    async with bench(EchoBackend(rate=5), turns_per_owner=2) as at:
+    async with bench(EchoBackend(rate=5), most=Most(owner=2)) as at:
         begun = await asyncio.gather(*(at.ask(text=WORDS) for _ in range(5)), return_exceptions=True)
         refused = [b for b in begun if isinstance(b, TooManyTurns)]
         assert len(refused) == 3
@@ -399,7 +400,7 @@ async def test_an_owner_has_only_so_many_turns(bench: MakeBench) -> None:
 
 
 async def test_the_people_of_one_link_have_only_so_many_turns(bench: MakeBench) -> None:
-    async with bench(EchoBackend(rate=5), turns_per_link=1, turns_per_network=1) as at:
+    async with bench(EchoBackend(rate=5), most=Most(link=1, network=1)) as at:
         ann, ben, cem = (at.store.create_owner("visitor", name).id for name in ("Ann", "Ben", "Cem"))
         link, other = (at.store.create_link(name, name, None).id for name in ("one", "other"))
         assert (await at.turns.start(Party(ann, link), Ask("send", "k", text=WORDS))).created
@@ -434,7 +435,7 @@ async def test_replies_of_an_ended_link_say_that_it_was_the_link(bench: MakeBenc
 
 
 async def test_all_owners_together_have_only_so_many_turns(bench: MakeBench) -> None:
-    async with bench(EchoBackend(rate=5), most_turns=2) as at:
+    async with bench(EchoBackend(rate=5), most=Most(all=2)) as at:
         other = at.store.create_owner("visitor", "Ann").id
         await at.ask(text=WORDS)
         kept = Ask("send", "k", text=WORDS)

@@ -16,6 +16,7 @@ from tests.turns.held import Held
 from webchat.store.records import BegunTurn
 from webchat.turns import Ask, Done, ServerBusy, Status, TooManyTurns, TurnEvent
 from webchat.turns.errors import DiskFull, MemoryFull, TurnError
+from webchat.turns.places import Most
 from webchat.turns.titles.making import INSTRUCTION
 
 
@@ -145,7 +146,7 @@ async def test_a_stream_that_hangs_in_closing_does_not_keep_its_slot(
 
 
 async def test_turns_in_line_count_for_the_limits(bench: MakeBench) -> None:
-    async with bench(Held(), turns_per_owner=2, most_turns=3) as at:
+    async with bench(Held(), most=Most(owner=2, all=3)) as at:
         begun = [await at.ask(text=text) for text in ("1", "2")]
         await in_line(at, begun[1], 1)
         with pytest.raises(TooManyTurns) as refused:

@@ -68,3 +68,6 @@ class Most:
             if most is not None and isinstance(count, int) and count >= most:
                 return group, most
         return None
+
+
+UNLIMITED = Most()

@@ -32,7 +32,7 @@ from webchat.turns.gates.review import Review
 from webchat.turns.generating.pipeline import Pipeline
 from webchat.turns.journal import PATIENCE_SECONDS, SERVER_PATIENCE_SECONDS, Journal
 from webchat.turns.measured import Activity, Report
-from webchat.turns.places import Most, Party
+from webchat.turns.places import UNLIMITED, Most, Party
 from webchat.turns.replicas.elsewhere import Elsewhere, TurnCopy
 from webchat.turns.replicas.left import LeaseFile
 from webchat.turns.replicas.replica import Replica
@@ -56,15 +56,14 @@ CANCEL_SECONDS = 1.0
 class Turns:
     """Accepts requests and produces replies; each turn is a task of this service and outlives the request.
 
-    flush_seconds: least time between two commits of one reply. turns_per_owner, turns_per_link,
-    turns_per_network, most_turns: replies that one owner, the people of one link, those of one network, and
-    all together may have running and in line, `None` for any number. message_chars: longest message. titles:
-    ask models for titles. cuts: leave out the oldest turns of a conversation that is too long for its model,
-    instead of refusing it. inspect: keep what each reply's model was sent. compare_wait: seconds for
-    which a side of a comparison waits for the other one. routing: as of `Pipeline`. full: why the machine has
-    no room for another reply. report: called with each reply that has ended, in numbers; it must be quick.
-    about: what all servers of the database must have in common. lease_file: where this one remembers its
-    lease. Not thread-safe: use it on one event loop, between `open` and `aclose`.
+    flush_seconds: least time between two commits of one reply. most: replies running and in line.
+    message_chars: longest message. titles: ask models for titles. cuts: leave out the oldest turns of a
+    conversation that is too long for its model, instead of refusing it. inspect: keep what each reply's model
+    was sent. compare_wait: seconds for which a side of a comparison waits for the other one. routing: as of
+    `Pipeline`. full: why the machine has no room for another reply. report: called with each reply that has
+    ended, in numbers; it must be quick. about: what all servers of the database must have in common.
+    lease_file: where this one remembers its lease. Not thread-safe: use it on one event loop, between `open`
+    and `aclose`.
     """
 
     def __init__(
@@ -75,10 +74,7 @@ class Turns:
         renderer: Renderer,
         gates: GateFactory,
         flush_seconds: float = 0.1,
-        turns_per_owner: int | None = None,
-        turns_per_link: int | None = None,
-        turns_per_network: int | None = None,
-        most_turns: int | None = None,
+        most: Most = UNLIMITED,
         message_chars: int = 100_000,
         titles: bool = True,
         cuts: bool = True,
@@ -120,15 +116,8 @@ class Turns:
         self._followers: dict[str, set[Follower]] = {}
         self._tasks: set[asyncio.Task[object]] = set()
         self._finding: set[asyncio.Task[object]] = set()
-        self._asking = Asking(
-            store,
-            models,
-            Review(gates, models),
-            self._turns,
-            self._began,
-            most=Most(turns_per_owner, turns_per_link, turns_per_network, most_turns),
-            full=full,
-        )
+        review = Review(gates, models)
+        self._asking = Asking(store, models, review, self._turns, self._began, most=most, full=full)
         file = LeaseFile(lease_file) if lease_file is not None and store.shared else None
         self.replica = Replica(store, about, file=file, lost=self._lost, interrupted=self._interrupted)
         self._elsewhere = Elsewhere(store, self._turns, self._tell_here) if store.shared else None
