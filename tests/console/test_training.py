@@ -92,7 +92,7 @@ async def test_trainings_are_listed_with_their_curves(make_site: MakeSite, setti
             ["over", "sft", "model", "Done", "", "0.400"],
         ]
         assert await tab.chosen(who, rows[0]) == "stopped"
-        card, about, drawn, cancel, resume, remove, _ = await tab.read(who, "stopped")
+        card, about, drawn, cancel, resume, remove = await tab.read(who, "stopped")
         assert card.visible
         assert "2.000" in about
         assert drawn.startswith("![Loss of stopped during training](data:image/svg+xml;base64,")
@@ -101,8 +101,8 @@ async def test_trainings_are_listed_with_their_curves(make_site: MakeSite, setti
             with pytest.raises(NotFound):
                 await tab.chosen(who, [wrong])
         assert not (await tab.read(who, "nothing"))[0].visible
-        really, warning, asked = await tab.ask_delete(who, "over")
-        assert (really.visible, asked, "**over**" in warning.value) == (True, "over", True)
+        about, question, warning = await tab.ask_delete(who, "over")
+        assert (question.visible, about, "**over**" in warning.value) == (True, "over", True)
         with FileLock(stopped.folder / "lock"):
             assert "Cancel it first" in await refused(tab.delete(who, "stopped"))
         for name in ("over", "stopped"):

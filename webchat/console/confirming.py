@@ -23,7 +23,7 @@ class Question:
     """The components. parts: what `asked` and `unasked` give values to; the first is what was asked about.
     It ends when something else is chosen."""
 
-    def __init__(self, label: Labels, prefix: str, yes: str, choice: gr.Dropdown) -> None:
+    def __init__(self, label: Labels, prefix: str, yes: str, choice: gr.Dropdown | gr.State) -> None:
         with gr.Column(visible=False, elem_id=f"wc-{prefix}-question") as column:
             words = gr.Markdown()
             with gr.Row(elem_classes=["wc-buttons"]):

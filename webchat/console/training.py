@@ -12,6 +12,7 @@ import gradio as gr
 
 from webchat.api import Services
 from webchat.console.asking import QUIET, Caller, handler, refuse, selecting, tell
+from webchat.console.confirming import Question, asked
 from webchat.console.exporting import create_exporting
 from webchat.console.labels import Labels
 from webchat.console.times import moment, plain
@@ -57,7 +58,7 @@ class TrainingTab:
     async def read(self, caller: Caller, name: object) -> list[Any]:
         """The training that was chosen: its facts, its curves, and what can be done."""
         if not name:
-            return [gr.Column(visible=False), "", "", *(gr.Button(visible=False) for _ in BUTTONS), _hidden()]
+            return [gr.Column(visible=False), "", "", *(gr.Button(visible=False) for _ in BUTTONS)]
         try:
             one = await self._found(name)
         except NotFound:  # it was given up
@@ -76,7 +77,6 @@ class TrainingTab:
             gr.Button(visible=one.state == "running"),
             gr.Button(visible=one.state in ("stopped", "failed") and bool(one.points)),
             gr.Button(visible=one.state in ("stopped", "failed", "done")),
-            gr.skip(),
         ]
 
     async def cancel(self, caller: Caller, name: object) -> None:
@@ -93,7 +93,7 @@ class TrainingTab:
         """What would be deleted, and the button that does."""
         one = await self._found(name)
         words = caller.t("console.training.delete_is", name=plain(one.name))
-        return [gr.Column(visible=True), gr.Markdown(words), one.name]
+        return asked(one.name, words)
 
     async def delete(self, caller: Caller, name: object) -> str:
         """Delete it; nothing is chosen from then on."""
@@ -105,18 +105,14 @@ class TrainingTab:
         tell(caller, "console.training.told.deleted")
         return ""
 
-    async def keep(self, caller: Caller) -> gr.Column:
-        """Delete nothing."""
-        return _hidden()
-
     async def begin(self, caller: Caller, name: object, method: object, model: object, epochs: object) -> str:
         """Train an adapter; its name."""
         if method not in METHODS:
             raise refuse(caller, "console.training.no.method")
         models = await asyncio.to_thread(self._trainings.models)
-        wanted, asked = _text(name).strip(), METHODS[METHODS.index(method)]
+        wanted, way = _text(name).strip(), METHODS[METHODS.index(method)]
         count = int(epochs) if isinstance(epochs, int | float) and epochs == epochs // 1 else 0
-        await self._do(caller, lambda: self._trainings.begin(wanted, asked, _text(model), count, models))
+        await self._do(caller, lambda: self._trainings.begin(wanted, way, _text(model), count, models))
         tell(caller, "console.training.told.begun")
         return wanted
 
@@ -187,7 +183,7 @@ def create_training(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
     table = gr.Dataframe(
         interactive=False, type="array", buttons=[], show_label=False, elem_id="wc-training-table"
     )
-    chosen, asked = gr.State(""), gr.State("")
+    chosen = gr.State("")
     with gr.Column(elem_classes=["wc-card"], visible=False, elem_id="wc-training-one") as card:
         about = gr.Markdown()
         drawn = gr.Markdown(elem_id="wc-training-curves")
@@ -202,35 +198,20 @@ def create_training(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
                 )
                 for name in BUTTONS
             )
-        with gr.Column(visible=False, elem_id="wc-training-really") as really:
-            warning = gr.Markdown()
-            with gr.Row(elem_classes=["wc-buttons"]):
-                delete = gr.Button(
-                    label("console.training.delete_really"),
-                    variant="stop",
-                    min_width=0,
-                    elem_id="wc-training-delete_really",
-                )
-                keep = gr.Button(label("console.training.keep"), min_width=0, elem_id="wc-training-keep")
+        deletion = Question(label, "training", "console.training.delete_really", chosen)
     listing: Any = {"inputs": None, "outputs": [table, note], **QUIET}
-    reading: Any = {
-        "inputs": chosen,
-        "outputs": [card, about, drawn, cancel, resume, remove, really],
-        **QUIET,
-    }
+    reading: Any = {"inputs": chosen, "outputs": [card, about, drawn, cancel, resume, remove], **QUIET}
     show, read = handler("operator", trains.show), handler("operator", trains.read)
     timer = gr.Timer(REFRESH_SECONDS, active=False)
     gr.on([page.load, tab.select, refresh.click, timer.tick], show, **listing)
     gr.on([refresh.click, timer.tick], read, **reading)
     gr.on([page.load, tab.select], handler("operator", trains.models), None, [form.model, form.note], **QUIET)
-    opened = table.select(selecting("operator", trains.chosen), None, chosen, **QUIET)
-    opened.success(read, **reading).success(handler("operator", trains.keep), None, really, **QUIET)
+    table.select(selecting("operator", trains.chosen), None, chosen, **QUIET).success(read, **reading)
     for button, method in ((cancel, trains.cancel), (resume, trains.resume)):
         done = button.click(handler("operator", method), chosen, None, **QUIET)
         done.success(show, **listing).success(read, **reading)
-    remove.click(handler("operator", trains.ask_delete), chosen, [really, warning, asked], **QUIET)
-    keep.click(handler("operator", trains.keep), None, really, **QUIET)
-    gone = delete.click(handler("operator", trains.delete), asked, chosen, **QUIET)
+    remove.click(handler("operator", trains.ask_delete), chosen, deletion.parts, **QUIET)
+    gone = deletion.yes.click(handler("operator", trains.delete), deletion.about, chosen, **QUIET)
     gone.success(show, **listing).success(read, **reading)
     begun = form.start.click(handler("operator", trains.begin), form.fields, chosen, **QUIET)
     begun.success(show, **listing).success(read, **reading)
@@ -262,10 +243,6 @@ class _Form:
                     elem_id="wc-training-start",
                 )
         self.fields: list[Any] = [name, method, self.model, epochs]
-
-
-def _hidden() -> gr.Column:
-    return gr.Column(visible=False)
 
 
 def _picture(svg: str, alt: str) -> str:
