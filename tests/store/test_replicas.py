@@ -116,6 +116,19 @@ def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(postgres: Pos
         assert connection.scalar(text("SHOW synchronous_commit")) == "on"
 
 
+def test_servers_that_start_together_know_a_model_by_one_id(stores: tuple[Store, Store]) -> None:
+    one, other = stores
+    taken = "INSERT INTO model_servers (id, identity, created_at) VALUES ('first', 'models:8000', now())"
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with ThreadPoolExecutor(1) as thread:
+        with one.transaction(write=True) as connection:
+            connection.execute(text(taken))
+            asked = thread.submit(other.model_servers, ["models:8000"])
+            while not connection.scalar(text(waits)):
+                time.sleep(0.02)
+        assert [server.id for server in asked.result()] == ["first"]
+
+
 def test_a_webhook_that_is_removed_meanwhile_costs_no_reply(stores: tuple[Store, Store]) -> None:
     one, other = stores
     hook = one.create_webhook("https://example.org", "secret", ["reply.ended"])

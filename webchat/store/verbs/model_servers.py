@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from webchat.store.database.codec import now
 from webchat.store.database.tables.operating import ModelServerRow
@@ -21,11 +21,9 @@ class ModelServerVerbs(Database):
     @writes
     def model_servers(self, connection: Connection, identities: Iterable[str]) -> list[ModelServer]:
         """All servers ever configured; those of now that are new get an id."""
-        known = [ModelServer(**row._mapping) for row in connection.execute(_ALL)]
-        new = sorted(set(identities) - {server.identity for server in known})
-        for identity in new:
-            server = ModelServer(secrets.token_hex(5), identity)
-            values = {"id": server.id, "identity": server.identity, "created_at": now()}
-            connection.execute(insert(ModelServerRow).values(values))
-            known.append(server)
-        return known
+        known = {row.identity for row in connection.execute(_ALL)}
+        for identity in sorted(set(identities) - known):
+            # Another webchat server may be starting with the same models.
+            values = {"id": secrets.token_hex(5), "identity": identity, "created_at": now()}
+            self.dialect.insert_once(connection, ModelServerRow, values)
+        return [ModelServer(**row._mapping) for row in connection.execute(_ALL)]
