@@ -387,6 +387,9 @@ def test_only_who_reads_nothing_for_long_is_cut_off() -> None:
     turn.end()
     assert [one.cut for one in (stalled, reading, late)] == [True, False, False]
     assert not stalled.at_once()
+    assert len(late.at_once()) == 2, "a status, and no more text than is taken soon"
     for one in (reading, late):
-        assert isinstance(one.at_once()[-1][1], Done)
+        read = [event for _ in range(STALLED + 1) for _, event in one.at_once()]
+        assert isinstance(read[-1], Done)
+        assert not one._readers, "one that goes on keeps nothing of what it has read"
     assert not turn.readers

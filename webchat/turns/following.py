@@ -14,6 +14,9 @@ from webchat.turns.events import Delta, Done, Followed, Gone, News, Status
 BATCH = 256
 """Most events handed out at once: what a reader catches up with is never encoded as a whole."""
 
+BATCH_CHARS = 65_536
+"""Of one reply: what is handed out is kept until its reader has taken all of it."""
+
 WAITING_NEWS = 1000
 """News that may wait for a follower. One that is further behind is ended, and asks for the state when it is
 back."""
@@ -75,9 +78,12 @@ class Reader:
             self._version = turn.version
             into.append((turn.id, turn.status))
         room = max(0, most - len(into))
-        new = turn.entries[self._sent : self._sent + room]
-        into.extend((turn.id, entry) for entry in new)
-        self._sent += len(new)
+        chars = 0
+        for entry in turn.entries[self._sent : self._sent + room]:
+            into.append((turn.id, entry))
+            self._sent += 1
+            if (chars := chars + len(entry.text)) >= BATCH_CHARS:
+                break
         if self._sent < len(turn.entries):
             return True
         if turn.message is not None:
@@ -91,6 +97,11 @@ class Reader:
         turn = self._turn
         waiting = turn.entries[self._sent :] if turn.message is not None else ()
         return sum(len(entry.text) for entry in waiting) > FAR_BEHIND
+
+    @property
+    def over(self) -> bool:
+        """Whether all was read, to the end of the turn."""
+        return self._turn.message is not None
 
     @property
     def stalled(self) -> bool:
@@ -169,6 +180,8 @@ class Follower:
             del self._ready[reader]
             if reader.read(found, BATCH):
                 self._ready[reader] = None  # behind the others
+            elif reader.over:
+                self._readers.remove(reader)  # it keeps the whole reply
         return found
 
     def close(self) -> None:
