@@ -212,6 +212,16 @@ def test_the_doctor_names_no_secret_and_says_what_a_missing_model_needs(
     assert "canary" not in out
 
 
+def test_a_reader_that_has_seen_enough_is_no_failure() -> None:
+    """As of `webchat settings | head -1`."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as pipe:
+        command = [sys.executable, "-m", "webchat", "settings"]
+        done = subprocess.run(command, cwd=ROOT, stdout=pipe, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_a_terminal_is_told_at_once_that_the_server_starts(tmp_path: Path) -> None:
     """And which model answers, or where it is asked for: a first line does not wait long for that."""
     main, other = pty.openpty()

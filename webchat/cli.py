@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import difflib
+import os
 import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -38,18 +39,24 @@ if TYPE_CHECKING:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run one command. Returns 0, 2 after a sentence on stderr, or a code of the command's own."""
+    """Run one command. Returns 0, 2 after a sentence on stderr, 141 if whoever read the output has gone, or a
+    code of the command's own."""
     try:
         parser = command_parser()
         refuse_unknown_flags(argv, parser.known)
         options = parser.parse_args(argv)
         flags = {name: value for name, value in vars(options).items() if name in KNOWN}
-        return options.command(load_settings(flags), options) or 0
+        code: int = options.command(load_settings(flags), options) or 0
+        sys.stdout.flush()
+        return code
     except (BadSettings, CommandError) as error:
         print(f"webchat: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # as of `webchat ... | head`, which ends other programs without a word, too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 class _Parser(argparse.ArgumentParser):
