@@ -62,7 +62,7 @@ async def test_a_key_is_made_for_a_person_listed_and_revoked(
 
         about, column, words = await keys.revoke(who, row[-1])
         assert (about, column.visible) == (row[-1], True)
-        assert "“nightly” \\(Ada\\)?" in words.value
+        assert "“nightly” (Ada)?" in words.value
         # Another key was chosen meanwhile: none is revoked.
         await keys.revoke_now(who, listed[0][-1], about)
         assert (await asked.get("/api/me")).status_code == 200
