@@ -12,13 +12,11 @@ from webchat.store.database.codec import (
     clean,
     dump_calls,
     dump_failure,
-    dump_settings,
     load_settings,
     load_terms,
     new_id,
     now,
 )
-from webchat.store.database.tables.base import DISCARDED
 from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
 from webchat.store.database.tables.links import LinkRow
 from webchat.store.database.tables.replays import ReplayItemRow, ReplayReplyRow, ReplayRunRow
@@ -40,7 +38,7 @@ from webchat.store.replays.rows import (
     with_replies,
 )
 from webchat.store.replays.sets import SLICE_ROWS, must_exist
-from webchat.store.verbs.tree import path_to
+from webchat.store.verbs.tree import add_copy, path_to
 
 SLICE_CHARS = 200_000
 
@@ -216,24 +214,7 @@ class ReplayRunVerbs(JudgingVerbs):
 
     @writes
     def _add_copied_chat(self, connection: Connection, owner: str) -> str:
-        """Discarded until it is whole, so that what is cut off midway goes with the next purge."""
-        id, moment = new_id(), now()
-        connection.execute(
-            insert(ConversationRow).values(
-                id=id,
-                owner_id=owner,
-                kind="replay",
-                title="",
-                title_by="auto",
-                pinned=False,
-                archived=False,
-                created_at=moment,
-                updated_at=moment,
-                deleted_at=DISCARDED,
-                settings=dump_settings(ConversationSettings()),
-            )
-        )
-        return id
+        return add_copy(connection, owner, kind="replay", title="", title_by="auto")
 
     @writes
     def _add_copied_messages(

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, insert, literal, select, update
 
-from webchat.store.database.codec import clean, dump_calls, dump_settings, new_id, now
-from webchat.store.database.tables.base import DISCARDED
+from webchat.store.database.codec import clean, dump_calls, new_id, now
 from webchat.store.database.tables.conversations import ConversationRow, MediaRow, MessageRow
 from webchat.store.database.tables.sharing import ShareMediaRow
 from webchat.store.database.transactions import Database, long, reads, writes
-from webchat.store.records import Conversation, ConversationSettings
+from webchat.store.records import Conversation
 from webchat.store.search.index import add_entry
 from webchat.store.share_records import SharedMessage
 from webchat.store.shares.verbs import message_slices
-from webchat.store.verbs.tree import own_conversation
+from webchat.store.verbs.tree import add_copy, own_conversation
 
 
 class ShareCopyVerbs(Database):
@@ -40,22 +39,7 @@ class ShareCopyVerbs(Database):
 
     @writes
     def _add_copy(self, connection: Connection, owner: str, title: str) -> str:
-        conversation_id, moment = new_id(), now()
-        connection.execute(
-            insert(ConversationRow).values(
-                id=conversation_id,
-                owner_id=owner,
-                title=clean(title),
-                title_by="user",
-                pinned=False,
-                archived=False,
-                created_at=moment,
-                updated_at=moment,
-                deleted_at=DISCARDED,
-                settings=dump_settings(ConversationSettings()),
-            )
-        )
-        return conversation_id
+        return add_copy(connection, owner, kind="chat", title=clean(title), title_by="user")
 
     @writes
     def _add_copied(

@@ -18,12 +18,21 @@ from sqlalchemy import (
     cast,
     exists,
     func,
+    insert,
     literal,
     select,
 )
 from sqlalchemy.orm import aliased
 
-from webchat.store.database.codec import load_calls, load_conversation, load_failure, load_use
+from webchat.store.database.codec import (
+    dump_settings,
+    load_calls,
+    load_conversation,
+    load_failure,
+    load_use,
+    new_id,
+    now,
+)
 from webchat.store.database.tables.base import DISCARDED, FLEETING
 from webchat.store.database.tables.conversations import ConversationRow, JournalRow, MessageRow, TurnRow
 from webchat.store.database.tables.judgements import JudgementRow
@@ -31,6 +40,8 @@ from webchat.store.errors import NotFound, TooManyVersions
 from webchat.store.records import (
     Compared,
     Conversation,
+    ConversationKind,
+    ConversationSettings,
     ListedConversation,
     Message,
     PathMessage,
@@ -175,6 +186,28 @@ _PIECES = (
     .where(JournalRow.message_id.in_(bindparam("ids", expanding=True)))
     .order_by(JournalRow.message_id, JournalRow.seq)
 )
+
+
+def add_copy(connection: Connection, owner: str, *, kind: ConversationKind, title: str, title_by: str) -> str:
+    """A conversation for copies. Discarded until it is whole, so that what is cut off midway goes with
+    the next purge."""
+    id, moment = new_id(), now()
+    connection.execute(
+        insert(ConversationRow).values(
+            id=id,
+            owner_id=owner,
+            kind=kind,
+            title=title,
+            title_by=title_by,
+            pinned=False,
+            archived=False,
+            created_at=moment,
+            updated_at=moment,
+            deleted_at=DISCARDED,
+            settings=dump_settings(ConversationSettings()),
+        )
+    )
+    return id
 
 
 def own_conversation(
