@@ -236,32 +236,32 @@ class Journal:
         self._wake.set()
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if self._due:
-                self._due = False
-                many = min(2.0, max(1.0, len(self._waiting) / MANY_REPLIES))
-                self._tick_at = loop.time() + self._flush_seconds * many
-                chosen, self._waiting, self._urgent = list(self._waiting), {}, {}
-            else:
-                chosen, self._urgent = list(self._urgent), {}
-                for channel in chosen:
-                    self._waiting.pop(channel, None)
-            batch = [
-                _Part(channel, channel.take(), channel.finished) for channel in chosen if not channel.failed
-            ]
-            try:
-                if batch:
-                    await self._commit(batch)
-            except Exception:
-                # Without its writer every reply would hang for ever.
-                log.exception("the journal's writer failed")
-                for part in batch:
-                    part.channel.give_up()
+            await self._flush()  # which keeps no reply until the next
             if self._closing and not self._waiting:
                 return
+
+    async def _flush(self) -> None:
+        if self._due:
+            self._due = False
+            many = min(2.0, max(1.0, len(self._waiting) / MANY_REPLIES))
+            self._tick_at = asyncio.get_running_loop().time() + self._flush_seconds * many
+            chosen, self._waiting, self._urgent = list(self._waiting), {}, {}
+        else:
+            chosen, self._urgent = list(self._urgent), {}
+            for channel in chosen:
+                self._waiting.pop(channel, None)
+        batch = [_Part(channel, channel.take(), channel.finished) for channel in chosen if not channel.failed]
+        try:
+            if batch:
+                await self._commit(batch)
+        except Exception:
+            # Without its writer every reply would hang for ever.
+            log.exception("the journal's writer failed")
+            for part in batch:
+                part.channel.give_up()
 
     async def _commit(self, batch: list[_Part]) -> None:
         """Write a batch and publish it; for failures see the module."""
