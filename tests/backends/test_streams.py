@@ -157,11 +157,11 @@ SLOWLY = [
 
 @pytest.mark.parametrize("alive", [": ping\n\n", says(role="assistant"), "\n", *SLOWLY])
 async def test_signs_of_life_are_waited_for_up_to_a_bound(alive: str | dict[str, Any]) -> None:
-    """Four times as long as the limit before the first token and between two; not for ever."""
-    limits = Timeouts(first_token=0.4, next_token=0.4)
-    signs = [alive] * 16
+    """Three times as long as the limit before the first token and between two; not for ever."""
+    limits = Timeouts(first_token=0.8, next_token=0.8)
+    signs = [alive] * 12
     events, _ = await ask(
-        sse(*signs, says("Hi "), *signs, says("you", finish="stop"), DONE, pause=0.1), timeouts=limits
+        sse(*signs, says("Hi "), *signs, says("you", finish="stop"), DONE, pause=0.2), timeouts=limits
     )
     assert text_of(events) == "Hi you"
 
@@ -297,7 +297,7 @@ async def test_a_slow_reader_loses_nothing_and_is_not_hurried() -> None:
     words = [says(f"{n} ") for n in range(5)]
     async with HostileServer(sse(*words, says(finish="stop"), DONE, pause=0.01)) as server:
         backend = OpenAICompatBackend(
-            EndpointOptions(server.url, "m", timeouts=Timeouts(first_token=0.3, next_token=0.2))
+            EndpointOptions(server.url, "m", timeouts=Timeouts(first_token=2.0, next_token=0.4))
         )
         said = []
         async for event in backend.stream(HELLO):
