@@ -14,7 +14,7 @@ from webchat.api import Services
 from webchat.console.asking import QUIET, Caller, handler, selecting, tell
 from webchat.console.labels import Labels
 from webchat.console.link_form import OFFERED, create_form, offered, read_form, values_of
-from webchat.console.paging import FIRST, Pager, Place, shown
+from webchat.console.paging import FIRST, Paged, Pager, Place, shown
 from webchat.console.times import moment, plain, short
 from webchat.sharing import LinkState, NewLink, change_link, duplicate_link, new_link, state_of
 from webchat.store.errors import NotFound
@@ -53,7 +53,7 @@ _STATES: dict[LinkState, str] = {
 }
 
 
-class Links:
+class Links(Paged):
     """The handlers. Each returns new values of components, in the order in which it is bound to them."""
 
     def __init__(self, services: Services) -> None:
@@ -83,15 +83,6 @@ class Links:
             gr.Markdown(note, visible=bool(note)),
             *shown(place, page.next),
         )
-
-    async def first(self, caller: Caller, text: object) -> tuple[Any, ...]:
-        return await self.show(caller, text)
-
-    async def older(self, caller: Caller, text: object, place: Place) -> tuple[Any, ...]:
-        return await self.show(caller, text, place.older())
-
-    async def newer(self, caller: Caller, text: object, place: Place) -> tuple[Any, ...]:
-        return await self.show(caller, text, place.newer())
 
     async def tick(self, caller: Caller, id: str | None, text: object, place: Place) -> tuple[Any, Any]:
         """The numbers, while somebody looks at them."""

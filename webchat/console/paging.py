@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+from webchat.console.asking import Caller
 from webchat.console.labels import Labels
 
 
@@ -30,6 +32,23 @@ class Place:
 
 
 FIRST = Place()
+
+
+class Paged(ABC):
+    """The handlers of a table that is searched, and shown by pages."""
+
+    @abstractmethod
+    async def show(self, caller: Caller, text: object, place: Place = FIRST) -> tuple[Any, ...]:
+        """The page at `place` of what fits the text; its last values are those of `shown`."""
+
+    async def first(self, caller: Caller, text: object) -> tuple[Any, ...]:
+        return await self.show(caller, text)
+
+    async def older(self, caller: Caller, text: object, place: Place) -> tuple[Any, ...]:
+        return await self.show(caller, text, place.older())
+
+    async def newer(self, caller: Caller, text: object, place: Place) -> tuple[Any, ...]:
+        return await self.show(caller, text, place.newer())
 
 
 def shown(place: Place, next: str | None) -> list[Any]:

@@ -14,7 +14,7 @@ from webchat.auth.passwords.checking import MOST_NAME_CHARS
 from webchat.console.asking import QUIET, Caller, handler, refuse, selecting, tell
 from webchat.console.confirming import Question, asked, unasked
 from webchat.console.labels import Labels
-from webchat.console.paging import FIRST, Pager, Place, shown
+from webchat.console.paging import FIRST, Paged, Pager, Place, shown
 from webchat.console.times import moment, person_name, plain
 from webchat.store.errors import NotFound
 from webchat.store.people_records import PASSWORD_ISSUER, Person
@@ -27,7 +27,7 @@ _MOST_SEARCHED = 200
 COLUMNS = ("name", "way", "role", "seen", "state", "id")
 
 
-class People:
+class People(Paged):
     """The handlers. Each returns new values of components, in the order of `outputs` where it is bound."""
 
     def __init__(self, services: Services) -> None:
@@ -35,7 +35,7 @@ class People:
         self._store = services.store
         self._deleting = Deleting(services.store, services.turns)
 
-    async def show(self, caller: Caller, text: str, place: Place = FIRST) -> tuple[Any, ...]:
+    async def show(self, caller: Caller, text: object, place: Place = FIRST) -> tuple[Any, ...]:
         """The table, the choice of a person, whether there is any, what to know about the table, and its
         pager."""
         wanted = _line(text, _MOST_SEARCHED)
@@ -54,15 +54,6 @@ class People:
             gr.Markdown(note, visible=bool(note)),
             *shown(place, page.next),
         )
-
-    async def first(self, caller: Caller, text: str) -> tuple[Any, ...]:
-        return await self.show(caller, text)
-
-    async def older(self, caller: Caller, text: str, place: Place) -> tuple[Any, ...]:
-        return await self.show(caller, text, place.older())
-
-    async def newer(self, caller: Caller, text: str, place: Place) -> tuple[Any, ...]:
-        return await self.show(caller, text, place.newer())
 
     async def chosen(self, caller: Caller, row: Sequence[object]) -> Any:
         """The person in a row of the table, as the choice."""

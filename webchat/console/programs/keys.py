@@ -14,7 +14,7 @@ from webchat.auth.api_keys.making import MOST_NAME
 from webchat.console.asking import QUIET, Caller, handler, refuse, selecting, tell
 from webchat.console.confirming import Question, asked, unasked
 from webchat.console.labels import Labels
-from webchat.console.paging import FIRST, Pager, Place, shown
+from webchat.console.paging import FIRST, Paged, Pager, Place, shown
 from webchat.console.times import moment, person_name, plain, short
 from webchat.store.errors import NotFound
 from webchat.store.key_records import SCOPES, ApiKey, KeyTerms, ListedKey
@@ -29,7 +29,7 @@ COUNTS = ("requests_per_minute", "tokens_per_day", "at_once")
 DEFAULT_LIFETIME = "90d"
 
 
-class Keys:
+class Keys(Paged):
     """The handlers. Each returns new values of components, in the order in which it is bound to them."""
 
     def __init__(self, services: Services) -> None:
@@ -81,15 +81,6 @@ class Keys:
             gr.Markdown(note, visible=bool(note)),
             *shown(place, page.next),
         )
-
-    async def first(self, caller: Caller, text: object) -> tuple[Any, ...]:
-        return await self.show(caller, text)
-
-    async def older(self, caller: Caller, text: object, place: Place) -> tuple[Any, ...]:
-        return await self.show(caller, text, place.older())
-
-    async def newer(self, caller: Caller, text: object, place: Place) -> tuple[Any, ...]:
-        return await self.show(caller, text, place.newer())
 
     async def chosen(self, caller: Caller, row: Sequence[object]) -> Any:
         """The key in a row of the table, as the choice."""
