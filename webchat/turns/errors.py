@@ -117,7 +117,7 @@ class SlowReader(TurnError):
 
     code = "slow_reader"
     status = 408
-    message = "The reply was not read while it was written, so the rest was dropped."
+    message = "The stream wasn't read in time, so the rest of the reply was dropped."
     cure = "Read the stream without long pauses, or ask without streaming."
 
 
