@@ -24,7 +24,7 @@ from webchat.cli import run
 from webchat.data_folder import last_address, remember_address
 from webchat.server import _announcement, others_address
 from webchat.settings import BadSettings, ModelSettings, Settings, check_models
-from webchat.store import Store
+from webchat.store import Store, StoreUnavailable
 
 ENDPOINT = ["--endpoint", "http://127.0.0.1:9/v1"]
 NOT_REACHED = r"no model yet: 127\.0\.0\.1:9 cannot be reached"
@@ -248,6 +248,21 @@ async def test_the_first_line_says_why_there_is_no_model_yet(tmp_path: Path) -> 
         assert " · the models of http://127.0.0.1:9/v1 · " in _announcement(app, "http://here")
         await app.models.discover()
         assert re.search(f" · {NOT_REACHED} · ", _announcement(app, "http://here"))
+
+
+def test_a_database_that_goes_away_as_the_server_starts_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is printed then counts people and chats, and requests are answered already."""
+    app = build_app(Settings(data_dir=tmp_path / "data", sign_in=("password",), open_browser=False))
+
+    def away(*_: object) -> None:
+        raise StoreUnavailable("The database is away.")
+
+    for verb in ("people", "count_chats"):
+        monkeypatch.setattr(app.store, verb, away)
+    assert " · http://here/" in _announcement(app, "http://here/")
+    app.store.close()
 
 
 def test_chats_that_this_kind_of_start_does_not_show_are_counted(

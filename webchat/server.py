@@ -25,6 +25,7 @@ from webchat.crowd import Crowd, Limits, limits_for
 from webchat.data_folder import remember_address
 from webchat.pages import Page
 from webchat.settings import BadSettings, Settings
+from webchat.store import StoreUnavailable
 from webchat.ui import tunnel
 from webchat.watchdog import Watchdog
 from webchat.watchdog import log as watching
@@ -112,7 +113,7 @@ class Server(uvicorn.Server):
             with suppress(TimeoutError):
                 async with asyncio.timeout(NAMES_SECONDS):
                     await self._app.models.discover()
-            print(_announcement(self._app, self._address), flush=True)
+            print(await asyncio.to_thread(_announcement, self._app, self._address), flush=True)
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:  # a second
@@ -191,12 +192,15 @@ def _announcement(app: App, address: str) -> str:
         line += f"\n{tunnel.NOTE}"
     if app.settings.metrics_port is not None:
         line += f"\nMetrics: http://{app.settings.metrics_host}:{app.settings.metrics_port}/metrics"
-    if app.settings.accounts == ("password",) and not app.store.people():
-        line += "\nNobody can sign in yet: `webchat user add NAME --operator` makes the first account."
+    # It serves already: a database that goes away now is told of as later, and ends nothing.
+    with suppress(StoreUnavailable):
+        if app.settings.accounts == ("password",) and not app.store.people():
+            line += "\nNobody can sign in yet: `webchat user add NAME --operator` makes the first account."
     others = others_address(app.settings, address)
     if app.operator_link:
         line += f"\nThe operator's own link: {app.operator_link.url(others)}"
-    line += _elsewhere(app)
+    with suppress(StoreUnavailable):
+        line += _elsewhere(app)
     if others != address:
         line += f"\nFrom another machine: {start.url(others) if start else others}"
     return line
