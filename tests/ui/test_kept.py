@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections import Counter
 
@@ -10,7 +11,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webchat.ui import kept
 from webchat.ui.kept import Kept
@@ -121,3 +122,24 @@ async def test_the_pages_own_files_are_compressed_and_cached_for_ever() -> None:
             raw = b"".join([chunk async for chunk in answer.aiter_raw()])
         assert b"import" in gzip.decompress(raw)
         assert answer.headers.get_list("cache-control") == ["public, max-age=31536000, immutable"]
+
+
+async def test_a_visitor_who_leaves_amid_a_file_breaks_it_for_nobody_else() -> None:
+    app = Starlette(routes=asset_routes("v"))
+    font = "/assets/v/vendor/katex/fonts/KaTeX_Main-Regular.woff2"
+    begun = asyncio.Event()
+    got: list[Message] = []
+
+    async def receive() -> Message:
+        await begun.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        got.append(message)
+        begun.set()
+
+    scope = {"type": "http", "method": "GET", "path": font, "query_string": b"", "headers": []}
+    await app(scope, receive, send)
+    assert [message["type"] for message in got] == ["http.response.start"]
+    answer = await asking(app).get(font, headers={"accept-encoding": "identity"})
+    assert len(answer.content) == int(answer.headers["content-length"]) > 0

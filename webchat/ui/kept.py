@@ -59,20 +59,23 @@ class Kept:
         return next(accepted, "identity")
 
     async def _made(self, scope: Scope, receive: Receive, send: Send) -> _Answer | None:
-        """Lets `app` answer; gives what it sent if that was a whole file."""
+        """Lets `app` answer; gives what it sent if that was a whole file. Where the client leaves, Starlette
+        ends its answer early, and without an error."""
         start: Message = {}
         body = b""
+        whole = False
 
         async def watched(message: Message) -> None:
-            nonlocal start, body
+            nonlocal start, body, whole
             if message["type"] == "http.response.start":
                 start = {**message, "headers": list(message["headers"])}
             elif start["status"] == 200:
                 body += message.get("body", b"")
+                whole = not message.get("more_body", False)
             await send(message)
 
         await self._app(scope, receive, watched)
-        return _Answer(start, body) if start.get("status") == 200 else None
+        return _Answer(start, body) if whole else None
 
 
 def _is_wanted(weight: str) -> bool:
