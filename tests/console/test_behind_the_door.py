@@ -30,7 +30,7 @@ CLOSED = (
     ("GET", "file/etc/passwd"), ("GET", "runs"), ("GET", "runs/"), ("GET", "info"), ("GET", "openapi.json"),
     ("POST", "run/show"), ("POST", "api/show"), ("POST", "call/show"), ("POST", "call/v2/show"),
     ("GET", "queue/status"), ("POST", "queue/join/"), ("POST", "component_server"), ("POST", "stream/x"),
-    ("GET", "proxy=http://localhost"), ("GET", "token"), ("GET", "app_id"), ("GET", "login_check"),
+    ("GET", "proxy=http://localhost"), ("GET", "token"), ("GET", "app_id/"), ("GET", "login_check"),
     ("GET", "theme.css"),
 )  # fmt: skip
 """Of Gradio, below its prefix."""

@@ -165,6 +165,17 @@ async def test_on_a_phone_in_chinese_and_of_a_reply_nothing_was_kept_of(
     await expect(sheet.get_by_role("button", name="复制")).to_have_count(0)
 
 
+COUNT_ENDED = """() => {
+  window.ended = 0;
+  const { abort } = AbortController.prototype;
+  AbortController.prototype.abort = function (...why) {
+    window.ended += window.event?.type === "beforeunload";
+    return abort.apply(this, why);
+  };
+}"""
+"""Streams that are ended because somebody begins to leave."""
+
+
 async def test_an_operator_changes_a_chat_template_and_goes_back(
     demo: AppProcess, visitor: NewVisitor
 ) -> None:
@@ -194,11 +205,13 @@ async def test_an_operator_changes_a_chat_template_and_goes_back(
     await expect(problem).to_be_hidden()
     unsaved = page.locator("#wc-chat-template-unsaved")
     await expect(unsaved).to_be_visible()
+    await page.evaluate(COUNT_ENDED)
     async with page.expect_event("dialog") as asked:
         await page.evaluate("() => void setTimeout(() => location.reload())")
     dialog = await asked.value
     assert dialog.type == "beforeunload"
     await dialog.dismiss()
+    assert await page.evaluate("window.ended") == 0, "whoever stays goes on"
     await expect(preview).to_have_value(re.compile("^Read this first"))
     await page.locator("#wc-chat-template-save").click()
     await expect(source).to_contain_text("In use: version 1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import re
 from collections.abc import AsyncIterator
@@ -99,6 +100,20 @@ async def test_only_the_operator_has_it(moderated: AppProcess, visitor: NewVisit
     for path in ("/operator/?tab=moderation", "/api/moderation/decisions"):
         answer = await other.page.context.request.get(f"{moderated.url}{path}")
         assert answer.status == 404
+
+
+async def test_a_page_that_lost_its_server_comes_back_by_itself(
+    moderated: AppProcess, visitor: NewVisitor
+) -> None:
+    page = (await come_by(moderated, visitor, OPERATOR_PREFIX)).page
+    await page.goto(f"{moderated.url}/operator/?tab=health")
+    await page.wait_for_selector("html.wc-ready")
+    await page.locator("html").evaluate("page => (page.dataset.old = '')")
+    await asyncio.to_thread(moderated.kill)
+    await expect(page.get_by_text("Connection to the server was lost")).to_be_visible()
+    await asyncio.to_thread(moderated.start)
+    await expect(page.locator("html[data-old]")).to_have_count(0)
+    await expect(page.locator("#wc-health-now")).not_to_be_empty()
 
 
 async def test_rules_are_tried_and_decisions_found_on_a_phone_in_chinese(

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlencode
 import gradio as gr
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webchat.auth import error_answer
@@ -39,6 +39,8 @@ _MOST_TOLD = 400
 
 _JOIN = "/gradio_api/queue/join"
 _DATA = "/gradio_api/queue/data"
+_REACHED = "/gradio_api/app_id"
+"""What a page that has lost its server asks every 2 s: at the first answer it loads itself anew."""
 _HASH = re.compile(r"[a-z0-9]{1,32}")
 _QUERY = ("tab", "model")
 """What handlers are told of the page's address, which the browser adds to that of its events."""
@@ -79,7 +81,7 @@ class _Event(BaseModel):
 
 
 class QueueDoor:
-    """ASGI: the two addresses of the queue; all others are for `rest`. app: Gradio's, of these blocks."""
+    """ASGI: the addresses that listeners need; all others are for `rest`. app: Gradio's, of these blocks."""
 
     def __init__(self, app: ASGIApp, blocks: gr.Blocks, rest: ASGIApp) -> None:
         self._app = app
@@ -98,6 +100,8 @@ class QueueDoor:
             refused = await self._join(scope, receive, send)
         elif refused is None and method == "GET" and path == _DATA:
             refused = await self._data(scope, receive, send)
+        elif refused is None and method == "GET" and path == _REACHED:
+            refused = JSONResponse({"app_id": self._blocks.app_id}, headers={"cache-control": "no-store"})
         elif refused is None:
             refused = _nothing()
         if refused is not None:

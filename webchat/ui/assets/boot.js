@@ -81,6 +81,14 @@
   const untilReady = (callback) => (isReady() ? 0 : frame(callback));
   Object.defineProperty(window, "requestAnimationFrame", { get: () => (isReady() ? frame : untilReady), configurable: true });
 
+  // Asks before something is lost with the page. Gradio's own listener ends the page's session, which somebody who stays still
+  // needs; on the window the listener that came first is called first, also before those that capture.
+  addEventListener("beforeunload", (event) => {
+    if (!config.unsaved?.()) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  });
+
   // Where a script or a module does not come, the page would stay empty without a word.
   let lost = false;
   async function onLoss() {

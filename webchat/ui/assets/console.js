@@ -3,15 +3,6 @@
 import { present } from "./gradio.js";
 
 await present([".gradio-container .tabs, .gradio-container .block"]);
-// The server says what is not saved; it is lost with the page. Gradio's own listener ends the page's session, which somebody
-// who stays still needs; the server notices by itself where one was left.
-addEventListener(
-  "beforeunload",
-  (event) => {
-    if (!document.getElementById("wc-chat-template-unsaved")) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
-  },
-  true,
-);
+// The server says what is not saved.
+window.webchatConfig.unsaved = () => document.getElementById("wc-chat-template-unsaved") !== null;
 document.documentElement.classList.add("wc-ready");

@@ -109,7 +109,7 @@ function start() {
 // What is kept in memory alone does not go without a question of the browser's.
 function onUnkept() {
   toast(t("app.unkept"), { seconds: 20 });
-  window.addEventListener("beforeunload", (event) => [drafts, outbox].some(({ prefix }) => storage.fleeting(prefix)) && event.preventDefault());
+  window.webchatConfig.unsaved = () => [drafts, outbox].some(({ prefix }) => storage.fleeting(prefix));
 }
 
 // The server has said at last who this is: what was written meanwhile is theirs.

@@ -92,7 +92,7 @@ export interface Events {
   unkept: {};
 }
 
-/** What the server writes into the page, and what guard.js and boot.js add. */
+/** What the server writes into the page, what guard.js and boot.js add, and what the page's module does. */
 interface PageConfig {
   assets: string;
   title: string;
@@ -101,6 +101,8 @@ interface PageConfig {
   fleeting: string[];
   theme(): string;
   setTheme(value: string): void;
+  /** Whether something is lost if the page is left. */
+  unsaved?(): boolean;
 }
 
 // The element that a selector names by its last word; on this page all that is looked for is HTML.
