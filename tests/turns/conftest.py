@@ -58,6 +58,11 @@ class Bench:
         """Send and wait for the whole reply."""
         return await self.end(await self.ask(text=text, **fields))
 
+    async def at_rest(self) -> None:
+        """Wait until no turn is in memory and no title is being made."""
+        titles = self.turns._titles
+        await until(lambda: not self.turns._turns and not (titles and titles._tasks))
+
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what happens in the background; the test's own time limit ends it."""

@@ -307,7 +307,7 @@ async def test_nothing_is_kept_of_people_and_conversations_at_rest(bench: MakeBe
         for n in range(3):
             owner = at.store.create_owner("visitor", f"p{n}").id
             await Bench(at.turns, at.store, at.models, owner).say("Hello")
-            await until(lambda: not titles._tasks and not at.turns._turns)
+            await at.at_rest()
         for kept in (at.turns._asking._beginning, at.turns._asking._first, titles._tries):
             assert not kept
 
@@ -322,5 +322,5 @@ async def test_titles_that_fail_are_remembered_of_the_newest_conversations_only(
         assert titles is not None
         for _ in range(4):
             await at.say("Hello")
-            await until(lambda: not titles._tasks and not at.turns._turns)
+            await at.at_rest()
         assert len(titles._tries) == 2

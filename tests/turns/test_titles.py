@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 
 import pytest
@@ -36,7 +35,7 @@ async def test_the_model_names_the_conversation_after_the_first_reply(bench: Mak
         assert title(at, reply.conversation_id) == ("Weather in Paris", "model")
         assert backend.requests[-1].sampling.max_tokens is not None
         await at.say("And now?", conversation_id=reply.conversation_id, parent_id=reply.id)
-        await asyncio.sleep(0.05)
+        await at.at_rest()
         assert len(backend.requests) == 3
 
 
@@ -44,7 +43,7 @@ async def test_a_model_too_small_to_name_anything_is_not_asked(bench: MakeBench)
     backend = titled("The answer is")
     async with bench(backend, titles=True, names=False) as at:
         reply = await at.say("Hello there")
-        await asyncio.sleep(0.1)
+        await at.at_rest()
         assert len(backend.requests) == 1
         assert title(at, reply.conversation_id) == ("Hello there", "auto")
 
@@ -53,7 +52,7 @@ async def test_a_persons_title_stays(bench: MakeBench) -> None:
     async with bench(titled(Delay(0.1), "Model's"), titles=True) as at:
         reply = await at.say("Hello")
         at.store.update_conversation(at.owner, reply.conversation_id, title="Mine", title_by="user")
-        await asyncio.sleep(0.3)
+        await at.at_rest()
         assert title(at, reply.conversation_id) == ("Mine", "user")
 
 
@@ -62,8 +61,8 @@ async def test_without_a_usable_title_the_first_words_stay(bench: MakeBench, ste
     backend = titled(step)
     async with bench(backend, titles=True) as at:
         reply = await at.say("Hello there")
-        await until(lambda: len(backend.requests) == 2 and backend.live == 0)
-        await asyncio.sleep(0.05)
+        await at.at_rest()
+        assert len(backend.requests) == 2
         assert title(at, reply.conversation_id) == ("Hello there", "auto")
         assert at.turns.accepting
 

@@ -12,7 +12,7 @@ from backends.echo import Delay, EchoBackend, Step
 from backends.errors import EngineFailed, Unavailable
 from backends.types import Request
 from tests.turns.conftest import Bench, MakeBench, until
-from tests.turns.held import Held
+from tests.turns.held import Gated, Held
 from webchat.store.records import BegunTurn
 from webchat.turns import Ask, Done, ServerBusy, Status, TooManyTurns, TurnEvent
 from webchat.turns.errors import DiskFull, MemoryFull, TurnError
@@ -206,18 +206,23 @@ async def test_a_title_goes_where_the_engine_is_wanted_by_another_model(bench: M
 
 async def test_no_title_is_asked_for_while_somebody_waits(bench: MakeBench) -> None:
     held = Held()
-    other = EchoBackend("other", script=["Fine."])
+    other = Gated(model="other", script=["Fine."])
     for backend in (held, other):
         backend.capabilities = replace(backend.capabilities, slots=2, engine="shared")
     async with bench(held, other, titles=True) as at:
         stays = await at.ask(text="stays", model="echo")
         await held.writes("stays")
         begun = await at.ask(text="Hello", model="other")
-        # Comes into line in the moment "Hello" has the last slot, and takes it when that ends.
+        # Waits in line while "Hello" has the last slot, and takes it when that ends.
         more = await at.ask(text="more", model="echo")
+        await in_line(at, more, 1)
+        other.open.set()
         assert (await at.end(begun)).state == "complete"
         await held.writes("more")
-        await asyncio.sleep(0.05)
+        titles = at.turns._titles
+        assert titles is not None
+        await until(lambda: begun.reply.id not in at.turns._turns and not titles._tasks)
+        assert titles._tries == {begun.conversation.id: 0}, "it was considered"
         assert len(other.requests) == 1, "both slots are wanted: no title"
         for text, turn in (("stays", stays), ("more", more)):
             held.go[text].set()
