@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from difflib import SequenceMatcher
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +22,7 @@ from backends.echo import EchoBackend
 from backends.errors import Unavailable
 from backends.types import Finished, Sampling, TextDelta
 from tests.store.talk import Talk
-from tests.turns.conftest import until
+from tests.turns.virtual_time import virtual_time
 from webchat.feedback.replay import (
     BadCheck,
     BadExport,
@@ -39,7 +40,7 @@ from webchat.feedback.replay import (
 )
 from webchat.feedback.replay.intervals import wilson
 from webchat.feedback.replay.refusals import refuses
-from webchat.feedback.replay.running import AT_ONCE, FAILED_IN_A_ROW
+from webchat.feedback.replay.running import AT_ONCE, FAILED_IN_A_ROW, RETRY_SECONDS
 from webchat.feedback.replay.variants import default_name, settings_for
 from webchat.models import Models, ModelSpec
 from webchat.moderation import OpenGates
@@ -247,7 +248,7 @@ async def test_the_end_of_the_server_ends_the_replayer_and_an_unreachable_databa
         raise StoreUnavailable
 
     monkeypatch.setattr(store, "open_replay", gone)
-    monkeypatch.setattr(running, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(running, "RETRY_SECONDS", (0.0,))
     async with turning(store, EchoBackend()) as turns:
         pass
     await Replayer(store, turns).serve()
@@ -275,11 +276,10 @@ async def test_a_replay_waits_while_memory_or_the_disk_are_full(
 
 
 async def test_replies_that_a_full_disk_broke_off_are_written_once_there_is_space(
-    operator: Talk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    operator: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = a_run(operator)
     store = operator.store
-    monkeypatch.setattr(running, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(service, "PATIENCE_SECONDS", 0.0)
 
     def limit(pages: int) -> None:
@@ -288,11 +288,14 @@ async def test_replies_that_a_full_disk_broke_off_are_written_once_there_is_spac
 
     class Filling(EchoBackend):
         asked = 0
+        full = asyncio.Event()
 
         async def stream(self, request: Any) -> AsyncIterator[Any]:  # type: ignore[override]
             self.asked += 1
             if self.asked == AT_ONCE:  # all of the first are being written
                 limit(1)  # SQLite takes as many as there are
+                self.full.set()
+            await self.full.wait()
             for _ in range(20):
                 await asyncio.sleep(0)
                 yield TextDelta("word " * 5_000)
@@ -300,16 +303,32 @@ async def test_replies_that_a_full_disk_broke_off_are_written_once_there_is_spac
 
     backend = Filling()
     async with turning(store, backend) as turns:
-        serving = asyncio.create_task(Replayer(store, turns).serve())
-        await until(lambda: "cannot be stored" in caplog.text and not turns.running(operator.owner))
+        with pytest.raises(StoreUnavailable):
+            await Replayer(store, turns).do_open()
         full = store.replay_run(operator.owner, run.id)
         assert (full.state, full.failed) == ("open", 0)
         assert backend.asked == AT_ONCE, "no model is asked for what can't be stored"
         limit(1_000_000)
-        await until(lambda: store.replay_run(operator.owner, run.id).state != "open")
-        serving.cancel()
+        await Replayer(store, turns).do_open()
     ended = store.replay_run(operator.owner, run.id)
     assert (ended.state, ended.done, ended.failed) == ("done", ITEMS, 0)
+
+
+@virtual_time
+async def test_what_the_store_breaks_off_is_tried_again_less_and_less_often() -> None:
+    looked: list[float] = []
+
+    class Broken:
+        open_replays = None
+
+        async def call(self, _: object) -> None:
+            looked.append(asyncio.get_running_loop().time())
+            raise StoreUnavailable
+
+    serving = asyncio.create_task(Replayer(cast(Store, Broken()), cast(Turns, None)).serve())
+    await asyncio.sleep(sum(RETRY_SECONDS) + 1.5 * RETRY_SECONDS[-1])
+    serving.cancel()
+    assert [after - before for before, after in pairwise(looked)] == [*RETRY_SECONDS, RETRY_SECONDS[-1]]
 
 
 async def test_a_replay_waits_for_a_server_that_may_not_write_for_a_while(

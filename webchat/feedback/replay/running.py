@@ -28,6 +28,10 @@ AT_ONCE = 4
 LOOK_SECONDS = 2.0
 """Between two looks for runs: commands open some in another process."""
 
+RETRY_SECONDS = (2.0, 5.0, 15.0, 60.0)
+"""Pauses after passes that the store broke off; the last one repeats. On a full disk a reply may begin that
+then cannot be stored: its model was asked for nothing."""
+
 FAILED_IN_A_ROW = 5
 """Replies that fail one after the other before their run is cancelled: its model is not to be had."""
 
@@ -41,18 +45,22 @@ class Replayer:
 
     async def serve(self) -> None:
         """Does what is opened, until cancelled."""
+        broken = 0
         while True:
+            pause = LOOK_SECONDS
             try:
                 await self.do_open()
+                broken = 0
             except NotAccepting:
                 if self._turns.closing:
                     return
                 log.warning("a replay waits until this server may write again")
             except StoreError:  # the store's log says it
-                pass
+                pause = RETRY_SECONDS[min(broken, len(RETRY_SECONDS) - 1)]
+                broken += 1
             except Exception:
                 log.exception("a replay stopped; will retry")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(pause)
 
     async def do_open(self) -> None:
         """Does what is open now. Raises what `do` does."""
