@@ -84,6 +84,30 @@ def _places(files: Sequence[Path]) -> dict[Path, float]:
     return {file: at / len(room) for room in rooms.values() for at, file in enumerate(room)}
 
 
+BROWSING = ("page", "blank", "opened", "browser")
+"""Fixtures that hold a browser, or a page of one, for many tests."""
+
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    item.stash[_FAILED] = report.failed
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Function) -> Generator[None]:
+    """A test that failed leaves its browser to nobody, not even to itself when it is run again: if it has
+    crashed, all of them would fail."""
+    yield
+    if item.stash.get(_FAILED, False):
+        for name in BROWSING:
+            for fixture in item._fixtureinfo.name2fixturedefs.get(name, ()):
+                fixture.finish(item._request)  # type: ignore[arg-type]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Names the tests that passed only when run again, and says how they failed before."""
     stats = terminalreporter.stats

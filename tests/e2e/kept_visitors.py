@@ -107,6 +107,7 @@ class _Visitor:
 
     def _keep(self, page: Page) -> None:
         self._page, self._page_spent, self._devtools = page, False, None
+        page.on("crash", lambda _: self._spend())
         self._watch(page, OF_PAGE, self._spend_page)
 
     def _watch(self, owner: Any, names: tuple[str, ...], spend: Callable[[], None]) -> None:
@@ -172,7 +173,8 @@ class _Visitor:
         self._handed = False
 
     async def close(self) -> None:
-        await self.context.close()
+        with suppress(Error):  # the browser has crashed
+            await self.context.close()
 
 
 async def _leave(page: Page) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from playwright.async_api import Browser, Page
+import pytest
+from playwright.async_api import Browser, Error, Page
 
 from tests.app_process import AppProcess
 from tests.e2e.kept_visitors import KeptVisitors
@@ -62,4 +63,16 @@ async def test_what_cannot_be_taken_back_is_not_kept(browser: Browser) -> None:
     async with visitors.come() as new:
         assert await new() is not first
         assert await new(locale="zh-CN") is not first
+    await visitors.close()
+
+
+async def test_what_has_crashed_is_not_kept(browser: Browser) -> None:
+    visitors = KeptVisitors(browser)
+    async with visitors.come() as new:
+        first = await new()
+        page = await first.new_page()
+        with pytest.raises(Error):
+            await page.goto("chrome://crash")
+    async with visitors.come() as new:
+        assert await new() is not first
     await visitors.close()
