@@ -105,12 +105,12 @@ async def test_only_the_operator_has_it(moderated: AppProcess, visitor: NewVisit
 async def test_a_page_that_lost_its_server_comes_back_by_itself(
     moderated: AppProcess, visitor: NewVisitor
 ) -> None:
-    page = (await come_by(moderated, visitor, OPERATOR_PREFIX)).page
+    page = (await come_by(moderated, visitor, OPERATOR_PREFIX, locale="zh-CN")).page
     await page.goto(f"{moderated.url}/operator/?tab=health")
-    await page.wait_for_selector("html.wc-ready")
+    await expect(page.locator("#wc-health-now")).not_to_be_empty()
     await page.locator("html").evaluate("page => (page.dataset.old = '')")
     await asyncio.to_thread(moderated.kill)
-    await expect(page.get_by_text("Connection to the server was lost")).to_be_visible()
+    await expect(page.get_by_text(locale("zh-CN")["console.lost"])).to_be_visible()
     await asyncio.to_thread(moderated.start)
     await expect(page.locator("html[data-old]")).to_have_count(0)
     await expect(page.locator("#wc-health-now")).not_to_be_empty()

@@ -32,8 +32,9 @@ LOST = {
     "framed": "app.framed",
     "retry": "app.retry",
     "open": "app.open_alone",
+    "server": "console.lost",
 }
-"""What the boot script says when nothing else has come, and the keys of the words."""
+"""What the boot script says when nothing else has come, and the console when the server has gone, by key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 // Runs in the head, before Gradio's bundle and before the first paint: the language and the colours.
 // Set before this line: window.webchatConfig = {assets, title, language, lost: {language: {failed, cookies, framed, retry,
-// open}}}, and what guard.js sets.
+// open, server}}}, and what guard.js sets.
 (() => {
   const config = window.webchatConfig;
   const root = document.documentElement;

@@ -37,3 +37,13 @@ export function setMain(element) {
   element.closest("main")?.setAttribute("role", "presentation");
   element.setAttribute("role", "main");
 }
+
+// Says in these words that the server has gone: Gradio says it in English alone, in a message above the page.
+/** @param {string} words */
+export function onConnectionLost(words) {
+  const watch = new MutationObserver(() => {
+    for (const said of document.querySelectorAll('[data-testid="toast-text"]'))
+      if (said.textContent?.startsWith("Connection to the server was lost.")) said.textContent = words;
+  });
+  watch.observe(document.body, { childList: true, subtree: true });
+}
