@@ -93,16 +93,22 @@ def test_a_key_that_no_endpoint_needs_stays_here(
     assert "OPENAI_API_KEY" not in capsys.readouterr().out
 
 
+def test_the_readme_of_a_space_without_a_key_says_where_it_goes(here: Path) -> None:
+    assert run(["space", "build", "made", "--endpoint", "https://models.example.com/v1"]) == 0
+    readme = (here / "made" / "README.md").read_text(encoding="utf-8")
+    assert "| Secret | `OPENAI_API_KEY` | The endpoint's key, if it needs one |" in readme
+
+
 def test_two_files_of_one_name_stay_two(here: Path) -> None:
     text = ""
     for number in ("one", "two"):
         (here / number).mkdir()
-        (here / number / "model.gguf").write_text(number)
+        (here / number / "model.gguf").write_text(f"GGUF {number}")
         text += f'[[models]]\nname = "{number}"\nmodel = "{number}/model.gguf"\n'
     (here / "webchat.toml").write_text(text)
     assert run(["space", "build", "made"]) == 0
     tables = tomllib.loads((here / "made" / "webchat.toml").read_text(encoding="utf-8"))["models"]
-    assert [(here / "made" / table["model"]).read_text() for table in tables] == ["one", "two"]
+    assert [(here / "made" / table["model"]).read_text() for table in tables] == ["GGUF one", "GGUF two"]
 
 
 def test_building_again_replaces_what_it_wrote_and_nothing_else(here: Path) -> None:
@@ -134,7 +140,10 @@ def test_a_fresh_clone_of_a_space_is_a_place_for_one(here: Path) -> None:
         (["build", "x", "--endpoint", "https://a.example:5000/v1"], "80, 443 and 8080"),
         (["build", "x", "--endpoint", "https://a.example/v1", "--kind", "zerogpu"], "--kind endpoint or"),
         (["build", "x", "--model", "here.gguf", "--kind", "gpu"], "Use --kind embedded"),
-        (["build", "x", "--model", "gone.gguf"], "There is no file gone.gguf"),
+        (["build", "x", "--model", "gone.gguf"], "There is no file gone.gguf. Check the path"),
+        (["build", "x", "--model", "./gone"], "There is no folder ./gone. Check the path"),
+        (["push", "a/b", "--model", "./gone"], "There is no folder ./gone. Check the path"),
+        (["build", "x", "--model", "broken.gguf"], "is not a GGUF file"),
         (["build", "x", "--model", "./checkpoint"], "Upload it to the Hub"),
         (["build", "x", "--function", "app:respond"], "A Space runs models and endpoints only"),
         (["push", "no-owner"], "give OWNER/NAME"),
@@ -157,6 +166,9 @@ def test_what_cannot_be_is_said_in_a_sentence(
     (here / "of_another_app").mkdir()
     (here / "of_another_app" / "app.py").write_text("import gradio\n")
     (here / "checkpoint").mkdir()
+    (here / "checkpoint" / "config.json").write_text("{}")
+    (here / "here.gguf").write_text("GGUF")
+    (here / "broken.gguf").write_text("half")
     before = sorted(here.rglob("*"))
     assert run(["space", *flags]) == 2
     assert said in capsys.readouterr().err

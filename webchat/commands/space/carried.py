@@ -171,11 +171,7 @@ def _check_place(source: str) -> None:
 
 def _gguf(source: str, found: Carried) -> str:
     path = Path(source).expanduser()
-    if path.suffix.lower() != ".gguf":
-        return source
-    if not path.is_file():
-        raise CommandError(f"There is no file {source}. Check the path.")
-    return _added("models", path, found)
+    return _added("models", path, found) if path.suffix.lower() == ".gguf" else source
 
 
 def _check_reach(endpoint: str) -> None:

@@ -15,6 +15,7 @@ from webchat.commands.space.kinds import KINDS, Kind, kind_for
 from webchat.commands.terminal import AddCommand, CommandError, known_errors
 from webchat.settings import BadSettings, Loaded, model_specs
 from webchat.settings.model import ModelSettings
+from webchat.settings.places import wrong_place
 
 TITLE = "webchat"
 
@@ -120,9 +121,12 @@ def _models(loaded: Loaded) -> tuple[ModelSettings, ...]:
     if not (named.model or named.endpoint or named.function or named.models):
         return ()
     try:
-        return model_specs(named)
+        specs = model_specs(named)
     except BadSettings as error:
         raise CommandError(str(error)) from None
+    if wrong := next(filter(None, map(wrong_place, specs)), None):
+        raise CommandError(wrong[0].upper() + wrong[1:])
+    return specs
 
 
 def _ask() -> None:

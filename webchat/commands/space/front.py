@@ -21,7 +21,7 @@ def readme(kind: Kind, settings: Settings, found: Carried, title: str) -> str:
         "A chat over your own model.",
         _data(settings, found),
         _people(settings),
-        _changing(kind, found),
+        _changing(kind, settings, found),
     )
     return "\n\n".join(parts) + "\n"
 
@@ -115,13 +115,15 @@ def _people(settings: Settings) -> str:
     )
 
 
-def _changing(kind: Kind, found: Carried) -> str:
+def _changing(kind: Kind, settings: Settings, found: Carried) -> str:
     told = {variable_of(name): info.description for name, info in Settings.model_fields.items()}
     about = {name: told.get(name) or "The endpoint's key" for name in sorted(found.secrets)}
     rows = {name: ("Secret", text.rstrip(".")) for name, text in about.items()}
     if "endpoint" not in found.values and not found.models and "openai" in kind.runs:
         rows["OPENAI_BASE_URL"] = ("Variable", "An OpenAI-compatible endpoint")
         rows["OPENAI_API_KEY"] = ("Secret", "The endpoint's key")
+    elif "endpoint" in found.values and settings.api_key is None:
+        rows["OPENAI_API_KEY"] = ("Secret", "The endpoint's key, if it needs one")
     model = "an id of the Hub" if kind.local else "one of the endpoint's (default: all it lists)"
     rows |= {
         "WEBCHAT_MODEL": ("Variable", f"The model: {model}"),
