@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from backends.echo import Delay, EchoBackend
+from backends.types import Media, Options, Tool
 from backends.types import Message as Said
-from backends.types import Options, Tool
 from tests.turns.conftest import Bench, MakeBench, until
+from webchat.moderation import Moderation
+from webchat.moderation.kinds.personal import personal
+from webchat.moderation.recording import Recorder
+from webchat.privacy.keeping import Encrypted
+from webchat.privacy.masking import Masking
 from webchat.store import Store, StoreUnavailable
 from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
 from webchat.store.database.tables.search import SearchEntryRow
 from webchat.turns import Called, Delta, Done
+from webchat.turns.gates.masked import MaskedGates
 from webchat.turns.places import Most
 
 WORDS = " ".join(f"w{i}" for i in range(60))
@@ -106,6 +115,46 @@ async def test_an_end_that_cannot_be_stored_is_not_called_complete(
         failing.failing = lambda entries, finished: None
         await until(lambda: not at.store.message(at.owner, begun.reply.id).running)
         assert at.store.message(at.owner, begun.reply.id).state == "failed"
+
+
+async def test_an_outage_is_one_line_in_the_log_however_many_replies_it_meets(
+    bench: MakeBench, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    away = False
+    through = store.unfenced
+
+    @contextmanager
+    def unfenced(*, write: bool) -> Iterator[Connection]:
+        if away:
+            with store._outage.watching(write=write):
+                raise StoreUnavailable("The database is away.")
+        with through(write=write) as connection:
+            yield connection
+
+    monkeypatch.setattr(store, "unfenced", unfenced)
+    read, write = partial(store.call, store.placeholders), partial(store.call, store.keep_placeholders)
+    recorder = Recorder(partial(store.call, store.add_decisions), gather_seconds=0)
+    flags = personal("flag", stages=("input", "output"))
+    masking = Masking(Encrypted(read, write, "secret" * 6))
+    backend = EchoBackend(script=["a", Delay(0.05), Media("a" * 16, "image/png", b"\x89PNG"), "b"], slots=4)
+    recorder.open()
+    async with bench(backend, gates=MaskedGates(Moderation([flags], recorder), masking, always=True)) as at:
+        impatient(at)
+        begun = await asyncio.gather(*(at.ask(text=f"Write to a{i}@example.org") for i in range(12)))
+        away = True
+        ends = [await at.end(one) for one in begun]
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await at.ask(text="x")
+        assert {end.failure and end.failure.code for end in ends} == {"store_unavailable"}
+    assert recorder._task is not None
+    recorder._task.cancel()
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line for line in lines if "works again" not in line] == [  # for what was under way
+        "the database fails: The database is away.",
+        "the ends of 12 replies could not be stored; the next start marks them interrupted",
+    ]
 
 
 async def test_one_refused_turn_does_not_take_the_others_with_it(

@@ -35,6 +35,7 @@ from webchat.api.errors import ApiError
 from webchat.api.reading import json_bytes
 from webchat.api.wire import turns as wire
 from webchat.api.wire.base import Answer
+from webchat.store import StoreUnavailable
 from webchat.store.records import Owner
 from webchat.turns import Delta, Done, Follower, Gone, Group, Most, News, Party, Status, TurnEvent
 
@@ -178,7 +179,8 @@ class EventStream:
             await asyncio.gather(pump, gone, return_exceptions=True)
         if not gone.done() or gone.cancelled():
             await send({"type": "http.response.body", "body": b"", "more_body": False})
-        if not pump.cancelled() and (error := pump.exception()) is not None:
+        error = None if pump.cancelled() else pump.exception()
+        if error is not None and not isinstance(error, StoreUnavailable):  # the store's log says those
             log.error("an event stream failed", exc_info=error)
 
     async def _pump(self, send: Send) -> None:

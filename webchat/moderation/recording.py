@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
+from backends.errors import ExplainedError
 from webchat.moderation.moderation import Decision, log_decision
 from webchat.store.decision_records import LoggedDecision
 
@@ -94,7 +95,7 @@ class Recorder:
             try:
                 await self._write(batch)
             except Exception as error:
-                if attempt == 0:
+                if attempt == 0 and not isinstance(error, ExplainedError):  # the store's log says those
                     _log.error("moderation decisions cannot be stored yet: %s", error)
                 if self._closing.is_set():
                     return False

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
+from backends.errors import ExplainedError
 from backends.texts import texts_of, with_texts
 from backends.types import Request
 from webchat.privacy.keeping import Keep
@@ -120,6 +121,8 @@ class Masking:
             return
         try:
             known.placeholders = Placeholders.of(await self._keep.load(owner, conversation_id))
+        except ExplainedError:  # the store's log says it
+            pass
         except Exception as error:
             _log.warning("the placeholders of a conversation cannot be read: %s", type(error).__name__)
         known.loaded = True
@@ -129,6 +132,8 @@ class Masking:
         try:
             await self._keep.add(owner, conversation, {name_of(key): value for key, value in unkept.items()})
             unkept.clear()
+        except ExplainedError:  # the store's log says it
+            pass
         except Exception as error:
             # The error may quote what it was given; its name is enough.
             _log.warning("the placeholders of a conversation cannot be stored: %s", type(error).__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from webchat.store import Store
+from webchat.store import Store, StoreUnavailable
 from webchat.store.records import Deletion
 from webchat.store.verbs.trash import PURGE_DISCARDED
 from webchat.turns.service import Turns
@@ -56,5 +56,7 @@ class Deleting:
             self._due = False
             try:
                 await self._store.call(self._store.purge, PURGE_DISCARDED)
+            except StoreUnavailable:  # the store's log says it; the next purge will retry
+                pass
             except Exception:
                 log.exception("purging discarded data failed; the next purge will retry")

@@ -201,9 +201,10 @@ class Journal:
             if timer is not None:
                 timer.cancel()
         await self._pay()
-        for message_id in self._owed:
+        if self._owed:
             log.error(
-                "the end of reply %s could not be stored; the next start marks it interrupted", message_id
+                "the ends of %d replies could not be stored; the next start marks them interrupted",
+                len(self._owed),
             )
 
     def channel(
@@ -278,13 +279,12 @@ class Journal:
                 for part in batch:
                     part.channel.give_up()
                 return
-            except StoreUnavailable as error:
+            except StoreUnavailable:  # the store's log says it
                 pause = RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]
                 tries += 1
                 if loop.time() + pause < deadline:
                     await asyncio.sleep(pause)
                     continue
-                log.error("replies cannot be stored: %s", error)
                 for part in batch:
                     part.channel.give_up()
                 return

@@ -252,8 +252,8 @@ class Turns:
                 erase = partial(self._store.call, self._store.erase_call, turn.owner, turn.conversation_id)
                 while not await erase():
                     pass
-            except StoreError as error:
-                log.warning("a call's messages will be deleted at the next start: %s", error)
+            except StoreError:  # the store's log says it; the next start deletes the call's messages
+                pass
 
     async def follow(
         self, owner: str, message_id: str, after_seq: int = 0, *, returns: bool = False
@@ -316,8 +316,7 @@ class Turns:
             except NotFound:
                 follower.tell(message_id, Gone())
                 continue
-            except StoreError as error:
-                log.error("the state of reply %s cannot be read: %s", message_id, error)
+            except StoreError:  # the store's log says it
                 follower.end()  # who reads it comes back
                 return
             if follower.closed:
@@ -381,8 +380,7 @@ class Turns:
         except StoreUnavailable:
             if message_id is not None:
                 raise
-            log.warning("replies in what was deleted go on, as the database does not answer")
-            return False
+            return False  # they go on; the store's log says it
         if asked:
             self._elsewhere.asked_to_end()
         return bool(asked)

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Row, bindparam, func, select
 from webchat.store.database.tables.conversations import ConversationRow, MessageRow
 from webchat.store.database.tables.search import SearchEntryRow
 from webchat.store.database.transactions import Database, reads, writes
+from webchat.store.errors import StoreUnavailable
 from webchat.store.search.index import CONTENT, MOST_PARTS, comes_in_parts, owing, put_part, put_rows
 from webchat.store.search.words import index_parts
 from webchat.store.upkeep.slicing import SLICE_ROWS, slices_of
@@ -68,8 +69,10 @@ class IndexingVerbs(Database):
         try:
             with self.dialect.one_at_a_time("index"):
                 self.index_owed()
+        except StoreUnavailable:  # still owed
+            pass
         except Exception:
-            # It is still owed: the next long text or the next start, tries again.
+            # It is still owed: the next long text, or the next start, tries again.
             _log.exception("adding words to the search index failed")
 
     def index_owed(self) -> None:

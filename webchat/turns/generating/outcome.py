@@ -14,6 +14,7 @@ from backends.errors import BackendError
 from backends.types import Finished, Options, Usage
 from webchat.moderation import Blocked, Gate, Prepared
 from webchat.prompts import Rendered
+from webchat.store import StoreUnavailable
 from webchat.store.records import (
     ConversationSettings,
     Failure,
@@ -189,7 +190,7 @@ def outcome(turn: RunningTurn, run: Run, work: asyncio.Task[None]) -> tuple[Turn
     # An error while the stream closes after a stop is of no interest to the person who stopped it.
     if turn.ended_by is not None:
         return turn.ended_by, None
-    if isinstance(error, BackendError):
+    if isinstance(error, BackendError | StoreUnavailable):  # the store's log says it
         return "failed", failure_of(error)
     if error is None:
         return "interrupted", None

@@ -33,7 +33,7 @@ from webchat.models import Models
 from webchat.moderation import Context, Gate, GateFactory, Piece, Released
 from webchat.prompts import MOST_CUTS, Fitting, Rendered, Renderer, Scene
 from webchat.prompts.fitting import shorten
-from webchat.store import Store, StoreError
+from webchat.store import Store, StoreError, StoreUnavailable
 from webchat.store.records import (
     LONGEST_REPLY,
     Failure,
@@ -313,6 +313,8 @@ class Pipeline:
         """Store media the text is about to name. If that fails, it is only named."""
         try:
             await self._store.call(self._store.keep_media, turn.id, media)
+        except StoreUnavailable:  # the store's log says it
+            pass
         except StoreError:
             log.warning("a file (%s) of reply %s could not be stored", media.media_type, turn.id)
 

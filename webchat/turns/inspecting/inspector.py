@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 
 from backends.types import Sent
-from webchat.store import Store, StoreError
+from webchat.store import Store, StoreError, StoreUnavailable
 from webchat.store.records import KeptInspection, Provenance
 from webchat.turns.inspecting.sent import inspection_of
 
@@ -74,6 +74,8 @@ class Inspector:
             async with self._packing:
                 packed = await asyncio.to_thread(pack)
             await self._write(packed)
+        except StoreUnavailable:  # the store's log says it
+            pass
         except StoreError as error:
             log.warning("the prompt of reply %s could not be stored: %s", message_id, error)
         except Exception:
