@@ -15,6 +15,7 @@ from tests.conftest import MODELS
 from tests.pages import blocks, environment, headings, links, run
 from tests.reference import FILES, MARKERS, TABLES, pages, with_tables
 from webchat.cli import command_parser, refuse_unknown_flags
+from webchat.sentences import locale
 
 PAGES = [path.relative_to(ROOT) for path in pages()]
 
@@ -91,3 +92,31 @@ def test_the_readme_s_commands_run(command: str, tmp_path: Path, demo_gguf: Path
     (tmp_path / "app.py").write_text("def respond(message, history):\n    return message\n", encoding="utf-8")
     data = {"WEBCHAT_DATA_DIR": str(tmp_path / "data"), "WEBCHAT_CACHE_DIR": str(MODELS.parent)}
     run(command, tmp_path, {**environment(ROOT), **data}, preloaded=True)
+
+
+EMPHASIS = re.compile(r"(?<![*\w])\*(?!\*)([^*\n]+(?:\n[^*\n]+)?)\*(?!\*)")
+NOT_OURS = (
+    *("export data", "my activity", "aud tag", "dashboards", "new", "import"),  # of other products
+    *("key", "fails with", "unreleased", "write a letter", "testers' ratings", "support"),  # of examples
+    *("lease", "session", "what is while?", "withheld by the moderation rules"),
+)
+"""Emphasised, and no name in the chat or the console."""
+
+
+def test_names_in_the_interface_are_those_it_shows() -> None:
+    gate = (ROOT / "webchat/auth/gate.html").read_text(encoding="utf-8")
+    shown = {_name(text) for text in (*locale("en").values(), *re.findall(r'"([^"\n]+)"', gate), *NOT_OURS)}
+    bare = {one: re.sub(r"\{\w+\}", "", one) for one in shown if "{" in one}
+    filled = [re.sub(r"\\{\w+\\}", ".+", re.escape(one)) for one, words in bare.items() if len(words) > 4]
+    for page in PAGES:
+        text = MARKERS.sub("", (ROOT / page).read_text(encoding="utf-8"))
+        text = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
+        for said in EMPHASIS.findall(text):
+            if said.startswith(("review the message", 'The "while"')):  # sentences
+                continue
+            for name in map(_name, said.split("→")):
+                assert name in shown or re.fullmatch("|".join(filled), name), f"{page}: {said}"
+
+
+def _name(text: str) -> str:
+    return " ".join(text.split()).strip('.…:[]" ').lower()

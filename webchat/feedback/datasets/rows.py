@@ -29,7 +29,7 @@ LEFT_OUT: Mapping[str, str] = {
     "not_accepted": "judgements that were not accepted in the review, and rejected votes",
     "no_consent": "of testers whose consent sentence does not cover training",
     "running": "the reply had not ended, or failed",
-    "continues": "the reply continues one that had ended (Continue), which trainers cannot express",
+    "continues": "it continues a reply that had ended (Continue this reply), which trainers cannot express",
     "no_question": "the last message before the reply is not a person's or a tool's",
     "unfinished": "the reply was stopped or cut off, so it is neither a good nor a bad example",
     "empty": "the reply is empty",
