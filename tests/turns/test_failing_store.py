@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import pytest
@@ -133,10 +132,15 @@ async def test_an_outage_is_one_line_in_the_log_however_many_replies_it_meets(
             yield connection
 
     monkeypatch.setattr(store, "unfenced", unfenced)
-    read, write = partial(store.call, store.placeholders), partial(store.call, store.keep_placeholders)
-    recorder = Recorder(partial(store.call, store.add_decisions), gather_seconds=0)
+    recorder = Recorder(lambda decisions: store.call(store.add_decisions, decisions), gather_seconds=0)
     flags = personal("flag", stages=("input", "output"))
-    masking = Masking(Encrypted(read, write, "secret" * 6))
+    masking = Masking(
+        Encrypted(
+            lambda owner, id: store.call(store.placeholders, owner, id),
+            lambda owner, id, values, anew: store.call(store.keep_placeholders, owner, id, values, anew),
+            "secret" * 6,
+        )
+    )
     backend = EchoBackend(script=["a", Delay(0.05), Media("a" * 16, "image/png", b"\x89PNG"), "b"], slots=4)
     recorder.open()
     async with bench(backend, gates=MaskedGates(Moderation([flags], recorder), masking, always=True)) as at:
