@@ -18,7 +18,7 @@ from webchat.store.calling import Calls
 from webchat.store.share_records import Share, SharedMessage
 
 KEPT_BYTES = 64_000_000
-KEPT_SECONDS = 600.0
+KEPT_SECONDS = 60.0
 """After its last reader, so that nothing of a share stays long after it, or its chat, has ended."""
 MOST_AT_ONCE = 2
 MESSAGES_READ = 20
@@ -108,6 +108,7 @@ class Rendering:
         except Exception as error:
             rendered.error = error
             self._drop(key, rendered)
+        rendered.task = None
         rendered.tell()
 
     async def _render_some(
