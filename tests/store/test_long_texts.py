@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ from webchat.store import Store
 from webchat.store.database.migrate import migrate
 from webchat.store.database.tables.search import SearchEntryRow
 from webchat.store.database.urls import dialect_for
+from webchat.store.import_records import ImportedConversation, ImportedMessage
 from webchat.store.search import index
 from webchat.store.search import words as of_words
 from webchat.store.search.words import PART_WORDS, index_parts, index_words, matches, query_terms
+from webchat.store.upkeep import indexing
 from webchat.store.verbs.placeholders import SLICE_ROWS
 
 FIRST, LAST = "anfang", "schluss"
@@ -247,10 +249,28 @@ def test_what_is_owed_is_found_without_reading_the_entries(store: Store, kind: s
     if kind == "postgresql":
         pytest.skip("it reads small tables whole, whatever their indexes")
     with store.transaction(write=False) as connection:
-        plan = connection.execute(
-            text("EXPLAIN QUERY PLAN SELECT number FROM search_entries WHERE owed IS NOT NULL")
-        ).all()
-    assert "ix_search_entries_owed" in str(plan)
+        owed = indexing._OWED.params(below=9).compile(
+            connection.engine, compile_kwargs={"literal_binds": True}
+        )
+        plan = connection.execute(text(f"EXPLAIN QUERY PLAN {owed}")).all()
+    assert "ix_search_entries_owing" in str(plan)
+
+
+def test_what_is_owed_is_read_page_by_page(by_hand: Store, talk: Talk) -> None:
+    said = [ImportedMessage(str(number), None, "user", f"word{number}") for number in range(120)]
+    by_hand.import_conversation(talk.owner, ImportedConversation("chatgpt", "one", "title", tuple(said)))
+    pages: list[int] = []
+    read = by_hand._owed_entries
+
+    def noted(below: int) -> Sequence[int]:
+        page = read(below)
+        pages.append(len(page))
+        return page
+
+    by_hand._owed_entries = noted  # type: ignore[method-assign]
+    by_hand.index_owed()
+    assert pages == [50, 50, 21, 0, 0]  # the last: that nothing came meanwhile
+    assert all(len(talk.found(f"word{number}")) == 1 for number in (0, 60, 119))
 
 
 def test_an_older_database_is_found_as_before(empty_url: str) -> None:

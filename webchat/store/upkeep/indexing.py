@@ -25,9 +25,15 @@ from webchat.store.errors import StoreUnavailable
 from webchat.store.search.index import CONTENT, MOST_PARTS, comes_in_parts, owing, put_part, put_rows
 from webchat.store.search.words import index_parts
 from webchat.store.upkeep.slicing import SLICE_ROWS, slices_of
-from webchat.store.verbs.tree import chunks
 
-_OWED = select(SearchEntryRow.number).where(SearchEntryRow.owed.is_not(None))
+_OWED = (
+    select(SearchEntryRow.number)
+    .where(SearchEntryRow.owed.is_not(None), SearchEntryRow.number < bindparam("below"))
+    .order_by(SearchEntryRow.number.desc())
+    .limit(SLICE_ROWS)
+)
+_BEHIND = 2**63 - 1
+"""All numbers."""
 _OWING = (
     select(
         SearchEntryRow.number,
@@ -78,24 +84,29 @@ class IndexingVerbs(Database):
     def index_owed(self) -> None:
         """Add all owed words to the index, except for data a purge has begun to delete. Ends early if the
         database is closed."""
-        left: set[int] = set()
-        while numbers := sorted(self._owed_entries() - left, reverse=True):
-            for some in chunks(numbers, SLICE_ROWS):
-                entries = self._owing_entries(some)
-                going = {entry.number for entry in entries if self._is_going(entry)}
-                left |= going
-                for _ in self.slices(
-                    self._missing([entry for entry in entries if entry.number not in going])
-                ):
-                    pass
-                if self.closing:
-                    return
+        while self._index_once():
+            pass
+
+    def _index_once(self) -> bool:
+        """From the newest entry to the oldest. Returns whether there was anything to add; if so, there may be
+        more by now."""
+        below, found = _BEHIND, False
+        while numbers := self._owed_entries(below):
+            below = numbers[-1]
+            entries = [entry for entry in self._owing_entries(numbers) if not self._is_going(entry)]
+            found = found or bool(entries)
+            for _ in self.slices(self._missing(entries)):
+                pass
+            if self.closing:
+                return False
+        return found
 
     index_owed.threads = "index"  # type: ignore[attr-defined]
 
     @reads
-    def _owed_entries(self, connection: Connection) -> set[int]:
-        return set(connection.scalars(_OWED))
+    def _owed_entries(self, connection: Connection, below: int) -> Sequence[int]:
+        """A page of them, newest first."""
+        return connection.scalars(_OWED, {"below": below}).all()
 
     @reads
     def _owing_entries(self, connection: Connection, numbers: Sequence[int]) -> Sequence[Row[Any]]:

@@ -24,7 +24,7 @@ class SearchEntryRow(Base):
     __tablename__ = "search_entries"
     __table_args__ = (
         partial("uq_search_entries_title", "conversation_id", unique=True, where="message_id IS NULL"),
-        partial("ix_search_entries_owed", "owed", where="owed IS NOT NULL"),
+        partial("ix_search_entries_owing", "number", where="owed IS NOT NULL"),
         {"sqlite_autoincrement": True},
     )
 
