@@ -297,14 +297,25 @@ def test_personal_data_is_masked_wherever_a_call_or_a_tool_has_it(tmp_path: Path
     from webchat.privacy import Finder, mask_texts
 
     finder = Finder()
-    call = ToolCall("a", "f", '{"to": 13812345678, "ada@example.com": {"n": 2}, "of": ["ada@example.com"]}')
-    tool = {"name": "f", "description": "Ask ada@example.com.", "parameters": {"type": "object"}}
-    one = judged("Do it", "", calls=(call,), options={"tools": [tool]})
+    arguments = '{"to": 13812345678, "ada@example.com": {"n": 2}, "of": ["ada@example.com"]}'
+    call = ToolCall("call 13812345678", "ask ada@example.com", arguments)
+    name = {"ada@example.com": {"enum": ["ada@example.com", 13812345678], "const": 13812345678}}
+    tool = {"name": "ask ada@example.com", "description": "13812345678", "parameters": {"properties": name}}
+    path = (JudgedMessage("user", "Do it"), JudgedMessage("assistant", "", tool_calls=(call,)),
+            JudgedMessage("tool", "done", tool_call_id=call.id))  # fmt: skip
+    one = judged(path, "", calls=(call,), options={"tools": [tool]})
     written(tmp_path, [judgement(one)], replace(SALT, mask=lambda texts: mask_texts(texts, finder)))
     (row,) = lines(tmp_path, "sft_tools")
     (called,) = row["completion"][0]["tool_calls"]
     assert called["function"]["arguments"] == {"to": "[PHONE_1]", "[EMAIL_1]": {"n": 2}, "of": ["[EMAIL_1]"]}
-    assert json.loads(row["tools"])[0]["function"] == {**tool, "description": "Ask [EMAIL_1]."}
+    told = json.loads(row["tools"])[0]["function"]
+    assert told["parameters"] == {
+        "properties": {"[EMAIL_1]": {"enum": ["[EMAIL_1]", "[PHONE_1]"], "const": "[PHONE_1]"}}
+    }
+    assert called["function"]["name"] == told["name"] == row["prompt"][2]["name"] == "ask [EMAIL_1]"
+    assert called["id"] == row["prompt"][2]["tool_call_id"] == "call [PHONE_1]"
+    files = [path.read_text() for path in (tmp_path / "export").rglob("*") if path.is_file()]
+    assert not any(secret in text for text in files for secret in ("ada@example", "13812345678"))
 
 
 def test_a_call_nested_too_deeply_is_left_out(tmp_path: Path) -> None:

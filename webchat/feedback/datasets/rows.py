@@ -146,23 +146,26 @@ def cleaned(one: Judgement | Comparison, *, reasoning: bool, mask: Mask | None) 
     answers = one.answers if isinstance(one, Judgement) else ()
     texts += [better, one.comment, *(str(answer.value) for answer in answers)]
     every = [message.tool_calls for message in path] + [side.calls for side in judged]
-    arguments = [_arguments(call) for calls in every for call in calls]
+    called = [[call.id, call.name, _arguments(call)] for calls in every for call in calls]
     defined = [_defined(tool) for tool in judged[0].options.get("tools", ())]
     known = len(texts)
-    texts += _strings([arguments, defined])
+    texts += _strings([called, defined])
     if mask is not None:
         texts = list(mask(texts))
-    arguments, defined = _with_strings([arguments, defined], iter(texts[known:]))
-    filled = iter(arguments)
+    called, defined = _with_strings([called, defined], iter(texts[known:]))
+    filled = iter(called)
     roles = [message.role for message in path] + ["assistant"] * len(judged)
     turns = [
-        _turn(role, text, [(call, next(filled)) for call in calls])
+        _turn(role, text, [next(filled) for _ in calls])
         for role, text, calls in zip(roles, texts, every, strict=False)
     ]
-    names = {call.id: call.name for calls in every for call in calls}
+    ids = (call.id for calls in every for call in calls)
+    answered = {
+        id: {"name": name, "tool_call_id": masked} for id, (masked, name, _) in zip(ids, called, strict=True)
+    }
     for message, turn in zip(path, turns, strict=False):
         if message.tool_call_id is not None:
-            turn |= {"name": names[message.tool_call_id], "tool_call_id": message.tool_call_id}
+            turn |= answered[message.tool_call_id]
     prompt = tuple(turns[: len(path)])
     end = len(path) + len(judged)
     values = [
@@ -175,12 +178,13 @@ def cleaned(one: Judgement | Comparison, *, reasoning: bool, mask: Mask | None) 
     return Texts(prompt, tuple(turns[len(path) :]), texts[end], texts[end + 1], told, tools)
 
 
-def _turn(role: str, text: str, calls: Sequence[tuple[ToolCall, Any]]) -> Turn:
+def _turn(role: str, text: str, calls: Sequence[tuple[str, str, Any]]) -> Turn:
+    """calls: id, name and arguments of each."""
     turn: Turn = {"role": role, "content": text}
     if calls:
         turn["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
-            for call, arguments in calls
+            {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+            for id, name, arguments in calls
         ]
     return turn
 
