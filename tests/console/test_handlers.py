@@ -14,7 +14,7 @@ from tests.store.talk import Talk
 from webchat.console.asking import Caller, Method, handler
 from webchat.console.confirming import keep
 from webchat.console.link_form import FIELDS, read_form, values_of
-from webchat.console.links import Links
+from webchat.console.links import COLUMNS, Links
 from webchat.console.models import ModelTab
 from webchat.console.page import TABS, opened, wanted
 from webchat.console.people import BUTTONS, People
@@ -218,6 +218,9 @@ async def test_a_link_is_made_changed_copied_paused_and_revoked(make_site: MakeS
         changed = site.store.link(link.id)
         assert (changed.name, changed.terms.messages) == ("Helpdesk", None)
         assert changed.expires_at == link.expires_at
+        await links.save(who, link.id, *{**filled, "expires": "2097-01-31"}.values())
+        table, *_ = await links.show(who)
+        assert table.value["data"][0][COLUMNS.index("expires")] == "2097-01-31"
         kept = [(one.id, one.text) for one in changed.terms.questions]
         assert kept == [("q3", "Colour?"), ("q5", "New?"), ("q4", "Kind?")]
 

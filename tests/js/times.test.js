@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { calendar } from "../../webchat/ui/assets/sidebar/calendar.js";
-import { ago, until } from "../../webchat/ui/assets/times.js";
+import { ago, lastDay, until } from "../../webchat/ui/assets/times.js";
 
 const NOW = new Date(1e12);
 const DAY = 86_400;
@@ -31,6 +31,18 @@ test("how long until", () => {
     [30 * DAY - 1, "30 days", "30天"],
   ];
   for (const [seconds, en, zh] of cases) assert.deepEqual([until(after(seconds), NOW, "en"), until(after(seconds), NOW, "zh-CN").replaceAll(" ", "")], [en, zh]);
+});
+
+test("the last day is the one that was written, in every time zone", () => {
+  const zone = process.env.TZ;
+  for (const TZ of ["America/Los_Angeles", "UTC", "Asia/Shanghai"]) {
+    process.env.TZ = TZ;
+    assert.deepEqual([lastDay("2027-02-01T00:00:00Z", "en"), lastDay("2027-02-01T00:00:00Z", "zh-CN", "long")], ["Jan 31, 2027", "2027年1月31日"]);
+  }
+  process.env.TZ = "Asia/Shanghai"; // of seven days from now
+  assert.equal(lastDay("2027-01-31T20:00:00.000Z", "en"), "Feb 1, 2027");
+  if (zone === undefined) delete process.env.TZ;
+  else process.env.TZ = zone;
 });
 
 test("conversations are grouped by day", () => {

@@ -15,7 +15,7 @@ from webchat.console.asking import QUIET, Caller, handler, selecting, tell
 from webchat.console.labels import Labels
 from webchat.console.link_form import OFFERED, create_form, offered, read_form, values_of
 from webchat.console.paging import FIRST, Paged, Pager, Place, shown
-from webchat.console.times import moment, plain, short
+from webchat.console.times import last_day, moment, plain, short
 from webchat.sharing import LinkState, NewLink, change_link, duplicate_link, new_link, state_of
 from webchat.store.errors import NotFound
 from webchat.store.link_records import Link, ListedLink
@@ -206,7 +206,7 @@ class Links(Paged):
             _of(link.messages, terms.messages),
             _of(link.tokens + listed.reserved, terms.tokens),
             seen,
-            "—" if link.expires_at is None else link.expires_at.date().isoformat(),
+            "—" if link.expires_at is None else last_day(link.expires_at),
             link.id,
         ]
 

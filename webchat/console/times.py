@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from webchat.console.asking import Caller
 from webchat.store.people_records import PASSWORD_ISSUER, Person
@@ -16,6 +16,11 @@ def moment(caller: Caller, at: datetime, now: datetime | None = None) -> str:
         if count >= 1:
             return at.date().isoformat() if unit == "days" and count > 7 else _ago(caller, unit, count)
     return caller.t("console.time.now")
+
+
+def last_day(end: datetime) -> str:
+    """Of a key or link, as it was written if that was a date."""
+    return (end - timedelta(microseconds=1)).date().isoformat()
 
 
 def _ago(caller: Caller, unit: str, count: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import gradio as gr
@@ -15,7 +15,7 @@ from webchat.console.asking import QUIET, Caller, handler, refuse, selecting, te
 from webchat.console.confirming import Question, asked, unasked
 from webchat.console.labels import Labels
 from webchat.console.paging import FIRST, Paged, Pager, Place, shown
-from webchat.console.times import moment, person_name, plain, short
+from webchat.console.times import last_day, moment, person_name, plain, short
 from webchat.store.errors import NotFound
 from webchat.store.key_records import SCOPES, ApiKey, KeyTerms, ListedKey
 from webchat.store.people_records import Person
@@ -204,7 +204,7 @@ def _ends(caller: Caller, key: ApiKey, now: datetime) -> str:
         return caller.t("console.keys.is_revoked" if end == "key_revoked" else "console.keys.is_expired")
     if key.expires_at is None:
         return caller.t("console.keys.never")
-    return (key.expires_at - timedelta(microseconds=1)).date().isoformat()  # the last day, as it was written
+    return last_day(key.expires_at)
 
 
 def _line(text: object) -> str:

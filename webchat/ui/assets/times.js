@@ -21,3 +21,11 @@ export function until(iso, now, language) {
   const [count, unit] = rounded(Math.max(0, (Date.parse(iso) - now.getTime()) / 1000), Math.round);
   return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(count);
 }
+
+// The last day of a key or link. One that was written as a date ends with that day in UTC, and reads the same in every
+// time zone.
+/** @param {string} end @param {string} language @param {"medium" | "long"} [dateStyle] */
+export function lastDay(end, language, dateStyle = "medium") {
+  const at = Date.parse(end);
+  return new Date(at - 1).toLocaleDateString(language, { dateStyle, ...(at % 86_400_000 ? {} : { timeZone: "UTC" }) });
+}

@@ -4,7 +4,7 @@ import { api } from "../api.js";
 import { copyText, showCopied } from "../copying.js";
 import { h, icon } from "../dom.js";
 import { errorLine, language, t } from "../i18n.js";
-import { ago } from "../times.js";
+import { ago, lastDay } from "../times.js";
 import { toast } from "../toast.js";
 import { keyForm } from "./keyform.js";
 import { COUNTS, SCOPES } from "./keyterms.js";
@@ -107,7 +107,7 @@ function about(key) {
   const last = used ? h("time", { datetime: used, title: new Date(used).toLocaleString(language) }, t("account.last_used", { when: ago(used, new Date(), language) })) : t("keys.unused", { date: date(created) });
   const facts = [
     last,
-    expired ? t("keys.expired") : expires && t("keys.until", { date: date(Date.parse(expires) - 1) }),
+    expired ? t("keys.expired") : expires && t("keys.until", { date: lastDay(expires, language) }),
     scopes.length < SCOPES.length && scopes.map((scope) => t(`keys.short.${scope}`)).join(", "),
     models.length > 0 && models.join(", "),
     ...COUNTS.map((count) => key[count] && t(`keys.limit.${count}`, { count: key[count].toLocaleString(language) })),

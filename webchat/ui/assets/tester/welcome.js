@@ -3,6 +3,7 @@
 import { h } from "../dom.js";
 import { language } from "../i18n.js";
 import { markdownView } from "../markdown.js";
+import { lastDay } from "../times.js";
 import { facts } from "./link.js";
 
 /** @import { GuestLink, Translate } from "../types.js" */
@@ -18,7 +19,7 @@ export function testerWelcome(link, model, t) {
   const about = [
     model && t("tester.model", { model }),
     ...facts(link).map(({ key, params }) => t(key, params)),
-    end && t("tester.until", { date: new Date(end).toLocaleDateString(language, { dateStyle: "long" }) }),
+    end && t("tester.until", { date: lastDay(end, language, "long") }),
   ].filter(Boolean);
   return h(
     "div",
