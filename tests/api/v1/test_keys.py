@@ -51,11 +51,14 @@ async def test_a_kept_call_has_its_tools_calls_and_results(make_site: MakeSite) 
         details = (await mine.get(f"/api/messages/{reply['id']}")).json()
         options = details["provenance"]["options"]
         assert (options["tools"][0]["name"], options["tool_choice"]) == ("weather", "required")
+        assert "without" not in details["provenance"]["details"]
         sent = (await mine.get(f"/api/messages/{reply['id']}/inspect")).json()["messages"]
         assert (sent[1]["tool_calls"], sent[2]["tool_call_id"]) == ([call], "call_1")
         # Continued in the page, the model reads the call that nobody answered in words.
         begun = await site.send(mine, "And?", conversation_id=kept["id"], parent_id=reply["id"])
         await site.ended(mine, begun["reply"]["id"])
+        details = (await mine.get(f"/api/messages/{begun['reply']['id']}")).json()
+        assert details["provenance"]["details"]["without"] == ["tools"]
         _, calling, result, reply, _ = echo_of(site).requests[-1].messages
         assert (calling.tool_calls[0].id, result.tool_call_id, reply.tool_calls) == ("call_1", "call_1", ())
         assert reply.text == '[Called weather with {"city": "Bonn"}]'

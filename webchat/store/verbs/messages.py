@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +40,13 @@ _MARK = (
         MessageRow.deleted_at.is_not_distinct_from(bindparam("was")),
     )
     .values(deleted_at=bindparam("becomes"))
+)
+
+_TOOLS = "tools"
+_ASKED_WITH = (
+    select(TurnRow.options)
+    .where(TurnRow.conversation_id == bindparam("conversation"), TurnRow.options.is_not(None))
+    .limit(100)
 )
 
 
@@ -88,13 +95,21 @@ class MessageVerbs(Database):
 
     @reads
     def provenance(self, connection: Connection, owner: str, message_id: str) -> Provenance:
-        """The origin of a reply; empty for a message not written by a model. Raises NotFound."""
-        own_message(connection, owner, message_id)
-        return load_provenance(
+        """The origin of a reply; empty for a message not written by a model. A reply without the tools that
+        a program offered in its conversation says so: the page offers none. Raises NotFound."""
+        row = own_message(connection, owner, message_id)
+        found = load_provenance(
             connection.execute(
                 select(*TurnRow.__table__.columns).where(TurnRow.message_id == message_id)
             ).first()
         )
+        if found.model is None or _TOOLS in (found.options or {}):
+            return found
+        asked = connection.scalars(_ASKED_WITH, {"conversation": row.conversation_id})
+        if not any(_TOOLS in options for options in asked):
+            return found
+        without = [*found.details.get("without", ()), _TOOLS]
+        return replace(found, details={**found.details, "without": without})
 
     @long
     def activate(self, owner: str, message_id: str) -> Conversation:
