@@ -171,6 +171,8 @@ async def test_several_chats_are_selected_exported_deleted_and_taken_back(
     await expect(rows.nth(1)).to_have_text(titles[1])
     await rows.nth(1).focus()
     await page.keyboard.press("Space")
+    await bar.get_by_role("button", name=EN["select.all"]).click()
+    await expect(bar).to_contain_text(f"{min(await rows.count(), 100)} selected")
     await page.keyboard.press("Escape")
     await expect(bar).to_have_count(0)
     await expect(rows.nth(1)).to_be_focused()

@@ -26,6 +26,7 @@ const PATHS = {
   more: "M5.5 12h.01M12 12h.01M18.5 12h.01",
   close: "M6 6l12 12M18 6 6 18",
   check: "M5 12.5l4.5 4.5L19 7.5",
+  checks: "M2.5 12.5 7 17 15.5 7.5M12.5 16l1 1L22 7.5",
   pin: "M9 4h6l-.8 6L17 13v2H7v-2l2.8-3zM12 15v5",
   archive: "M4 5h16v4H4zM5.5 9v10h13V9M10 13h4",
   trash: "M5 7h14M10 7V4.5h4V7M7 7l.8 12.5h8.4L17 7M10.5 11v5M13.5 11v5",

@@ -73,7 +73,7 @@ export function mountSidebar(element, callbacks) {
     menu: (row) => state.rows.get(row.dataset.id ?? "")?.openMenu(),
   });
   foot = h("div", { class: "wc-list-foot" });
-  bar = new SelectionBar({ ids: selected, archive: archiveSelected, remove: () => remove(selected()), end: endSelecting });
+  bar = new SelectionBar({ ids: selected, all: selectAll, archive: archiveSelected, remove: () => remove(selected()), end: endSelecting });
   panelFoot = footer();
   element.replaceChildren(header(), h("div", { class: "wc-scroll", tabindex: "-1" }, list, foot), bar.element, panelFoot);
   element.addEventListener("keydown", onSelectingKey);
@@ -445,7 +445,11 @@ function onSelectingKey(event) {
   if (!all && event.key !== "Escape") return;
   event.preventDefault();
   event.stopPropagation(); // Escape stops the reply, too
-  if (!all) return endSelecting();
+  if (all) selectAll();
+  else endSelecting();
+}
+
+function selectAll() {
   if (!selection.all(inOrder().map((item) => item.id))) toast(t("select.most", { count: MOST }));
   draw();
 }

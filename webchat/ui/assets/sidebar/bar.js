@@ -4,7 +4,7 @@ import { h, iconButton, toggleMenu } from "../dom.js";
 import { download, FORMATS, inFormat } from "../download.js";
 import { t } from "../i18n.js";
 
-/** @typedef {{ ids(): string[], archive(): void, remove(): void, end(): void }} Deeds */
+/** @typedef {{ ids(): string[], all(): void, archive(): void, remove(): void, end(): void }} Deeds */
 
 export class SelectionBar {
   #count = h("span", { class: "wc-select-count wc-one-line", role: "status" });
@@ -20,6 +20,7 @@ export class SelectionBar {
       { class: "wc-select-bar", role: "toolbar", "aria-label": t("select.label"), hidden: true },
       iconButton("close", t("select.end"), deeds.end),
       this.#count,
+      iconButton("checks", t("select.all"), deeds.all),
       exporting,
       this.#archive,
       iconButton("trash", t("select.delete"), deeds.remove),
