@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from tests.imports.samples import zipped
 from webchat.imports import archives, conversations_of, entries, recognising
 from webchat.imports.archives import Files
 from webchat.imports.html_text import markdown_of
+from webchat.imports.notes import Unreadable
 from webchat.imports.readers import chatgpt, openwebui
 from webchat.imports.recognising import Located, Problem
 from webchat.imports.trees import put_right
@@ -88,6 +91,33 @@ def test_an_entry_of_countless_values_is_not_parsed() -> None:
     assert first.problem is not None
     assert first.problem.code == "too_many_parts"
     assert second.value == {"ok": 1}
+
+
+@pytest.mark.parametrize("end", [b'"', b""])
+def test_the_escapes_of_a_text_cost_no_memory(end: bytes) -> None:
+    stream = io.BytesIO(b'["' + b"\\\\" * 600_000 + end)
+    tracemalloc.start()
+    try:
+        list(entries.entries(stream))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 20 << 20
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_cannot_be_unpacked_bit_by_bit_is_not_unpacked(tmp_path: Path, method: int) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("conversations.json", b"[" + b" " * (32 << 20) + b"]")
+    tracemalloc.start()
+    try:
+        with pytest.raises(Unreadable, match="unusual"):
+            list(conversations_of(path))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 4 << 20
 
 
 _LINE = {"name": "Ada", "is_user": True, "mes": "Hello"}

@@ -29,6 +29,9 @@ MOST_RATIO = 250
 RATIO_FROM = 64 << 20
 """No JSON is packed more tightly than this, from so many bytes on."""
 
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""No export is packed otherwise; of other methods a few bytes are unpacked to gigabytes at once."""
+
 _BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
@@ -151,6 +154,8 @@ def _zipped(archive: zipfile.ZipFile) -> Opened:
         raise Unreadable("too_many_files", count=MOST_MEMBERS)
     if any(member.flag_bits & 1 for member in members):
         raise Unreadable("zip_locked")
+    if any(member.compress_type not in _PACKED for member in members):
+        raise Unreadable("zip_packed")
     read = [member for member in members if _is_json_member(archive, member)]
     progress = Progress(size=sum(member.file_size for member in read))
     files = Files(_names(archive, read), {member.filename: member.file_size for member in members})

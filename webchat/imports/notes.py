@@ -37,6 +37,7 @@ SENTENCES = {
     "zip_bomb": "The zip unpacks to far more than any export does.",
     "zip_damaged": "The zip is damaged.",
     "zip_locked": "The zip is password-protected. Unpack it first, then import its contents.",
+    "zip_packed": "The zip uses an unusual compression method. Unpack it first, then import its contents.",
 }
 
 
