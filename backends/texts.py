@@ -15,7 +15,7 @@ from typing import Any
 
 from backends.types import Message, NamedTool, Part, Request, TextPart, ToolCall
 
-_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.", re.DOTALL)
+_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})++|\\.", re.DOTALL)
 _REFERRING = ("$ref", "$dynamicRef", "pattern", "type", "format")
 """Of a schema: their values are no words, or name something."""
 

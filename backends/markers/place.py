@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_CONTAINER = re.compile(r"(?:[ \t>]|[-*+] |\d{1,9}[.)] )*")
+_CONTAINER = re.compile(r"(?:[ \t>]|[-*+] |\d{1,9}[.)] )*+")
 _FENCE = re.compile(r"`{3,}|~{3,}")
 _RUNS = re.compile(r"`+|[^`]+")
 _HEAD = 200

@@ -16,7 +16,7 @@ those have more as well, all between the common beginning and end counts as chan
 
 _CHINESE = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 # Chinese counts as letters, so runs of those end where it begins.
-_WORDS = re.compile(rf"\s+|[{_CHINESE}]|(?:(?![{_CHINESE}_])\w)+|.", re.DOTALL)
+_WORDS = re.compile(rf"\s+|[{_CHINESE}]|(?:(?![{_CHINESE}_])\w)++|.", re.DOTALL)
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 
 

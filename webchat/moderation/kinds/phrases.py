@@ -27,7 +27,7 @@ _MOST_APART = 3
 _APART = f"[{re.escape(''.join(sorted(_BETWEEN)))}]{{1,{_MOST_APART}}}"
 _LETTER = r"[^\W_]"
 # Three letters (of ideographs two, see `_spelled`) that stand alone, with something between each two.
-_SPELLED = re.compile(rf"(?<!{_LETTER}){_LETTER}(?:{_APART}{_LETTER}(?!{_LETTER}))+")
+_SPELLED = re.compile(rf"(?<!{_LETTER}){_LETTER}(?:{_APART}{_LETTER}(?!{_LETTER}))++")
 _SHORTEST_SPELLED = 3
 # Ideographs are words and letters at once: with something between some of them, or between none.
 _IDEOGRAPH = r"(?![\W_])[\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"

@@ -24,7 +24,7 @@ from webchat.store.records import (
 )
 
 TITLE_CHARS = 60
-_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*+)\\u0000")
 _TERMS_FIELDS = frozenset(field.name for field in fields(LinkTerms))
 _SAMPLING_FIELDS = frozenset(field.name for field in fields(Sampling))
 
