@@ -265,6 +265,17 @@ def test_a_database_that_goes_away_as_the_server_starts_ends_nothing(
     app.store.close()
 
 
+@pytest.mark.parametrize(("sign_in", "shared"), [("link", True), ("link", False), ("password", True)])
+def test_links_that_open_on_one_of_several_servers_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign_in: str, shared: bool
+) -> None:
+    app = build_app(Settings(data_dir=tmp_path / "data", sign_in=(sign_in,), open_browser=False))
+    monkeypatch.setattr(app.store.dialect, "shared", shared)
+    said = _announcement(app, "http://here/")
+    assert ("these links open only on this one" in said) is (sign_in == "link" and shared)
+    app.store.close()
+
+
 def test_chats_that_this_kind_of_start_does_not_show_are_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

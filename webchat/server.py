@@ -199,6 +199,11 @@ def _announcement(app: App, address: str) -> str:
     others = others_address(app.settings, address)
     if app.operator_link:
         line += f"\nThe operator's own link: {app.operator_link.url(others)}"
+    if app.store.shared and (start or app.operator_link):
+        line += (
+            "\nAmong several servers behind one address, these links open only on this one: use accounts, or"
+            " `webchat link new NAME`."
+        )
     with suppress(StoreUnavailable):
         line += _elsewhere(app)
     if others != address:
