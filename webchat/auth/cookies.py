@@ -73,9 +73,11 @@ def load_or_make_secret(path: Path) -> str:
 @dataclass(frozen=True, slots=True)
 class Cookie:
     """A cookie with a valid signature. owners: the current one's id, or the token of their session, then
-    earlier ones, the latest first. `stale` requests a new cookie, so that it never expires while in use."""
+    earlier ones, the latest first. made: when it was signed. `stale` requests a new cookie, so that it never
+    expires while in use."""
 
     owners: tuple[str, ...] = field(repr=False)
+    made: datetime
     stale: bool
 
     @property
@@ -177,14 +179,17 @@ class Cookies:
         except BadSignature:
             return None
         owners = tuple(value.decode("ascii", "replace").split("."))
-        return Cookie(owners, abs(datetime.now(UTC) - made) > RENEW_AFTER)
+        return Cookie(owners, made, abs(datetime.now(UTC) - made) > RENEW_AFTER)
 
-    def header(self, bearer: str, earlier: Sequence[str] = (), *, secure: bool) -> str:
+    def header(
+        self, bearer: str, earlier: Sequence[str] = (), *, secure: bool, instead: Cookie | None = None
+    ) -> str:
         """The value of a `Set-Cookie` header that signs a browser in: as the owner with this id, or with the
-        token of a session. earlier: the same of previous sign-ins, the latest first."""
+        token of a session. earlier: the same of previous sign-ins, the latest first. instead: of this one."""
         owners = list(dict.fromkeys((bearer, *earlier)))[:MOST_OWNERS]
-        signed = self._signer.sign(".".join(owners)).decode("ascii")
-        return self._set(signed, MAX_AGE, secure=secure)
+        value = ".".join(owners)
+        signed = self._signer.sign(value) if instead is None else self._signer.sign_again(value, instead.made)
+        return self._set(signed.decode("ascii"), MAX_AGE, secure=secure)
 
     def cleared(self, *, secure: bool) -> str:
         """The value of a `Set-Cookie` header that takes back what `header` set."""

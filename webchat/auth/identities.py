@@ -179,7 +179,10 @@ class Identities:
         if not bearers:
             return [self._cookies.cleared(secure=sign_in.secure), *sign_in.clear]
         first, *rest = bearers
-        return [self._cookies.header(first, rest, secure=sign_in.secure), *sign_in.clear]
+        return [
+            self._cookies.header(first, rest, secure=sign_in.secure, instead=sign_in.cookie),
+            *sign_in.clear,
+        ]
 
 
 def _opens_page(scope: Scope, heard: Heard) -> bool:

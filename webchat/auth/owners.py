@@ -213,7 +213,7 @@ class Owners:
 
     def _note_use(self, id: str, noted: datetime | None, touch: Callable[[str], None]) -> None:
         """Store the use of a session or key, unless that was done lately."""
-        recent = noted is not None and abs(datetime.now(UTC) - noted) <= TOUCH_AFTER
+        recent = noted is not None and datetime.now(UTC) - noted <= TOUCH_AFTER
         if not recent and id not in self._touching:
             self._touching[id] = asyncio.create_task(self._touch(id, touch))
 
