@@ -71,7 +71,12 @@ async def test_a_set_is_made_run_and_shown_side_by_side(make_site: MakeSite, tol
         assert "&lt;b&gt;question 0&lt;/b&gt;" in compared.value
         assert "<del>" in compared.value
         assert "<ins>" in compared.value
-        await tab.delete(who, set_id)
+        about, question, warning = await tab.ask_delete(who, set_id)
+        assert (question.visible, about) == (True, set_id)
+        assert (
+            "**mine** with its runs (1), their replies, the judges' verdicts and the votes" in warning.value
+        )
+        await tab.delete(who, about)
         assert site.store.replay_sets(who.owner.id) == []
 
 
@@ -100,7 +105,7 @@ async def test_a_judge_is_chosen_with_its_prompt_and_its_verdicts_are_shown(
         shown = await tab.judge_of(who, set_id, "")
         assert [one.value for one in shown[:2]] == ["", None]
         assert f"Judges: {name}, second. 4 of 4 answers, 0 failed." in note.value
-        assert f"{name} gave no verdict on most replies" in note.value
+        assert f"{name} gave no verdict on 2 of 2 replies" in note.value
         assert judged.value["headers"][:4] == ["Check or judge", "Variant", "Pass", "No verdict"]
         assert [row[0] for row in judged.value["data"]] == [name] * 2 + ["second"] * 2
         assert {row[3] for row in judged.value["data"]} == {"1"}, "an echo decides nothing"

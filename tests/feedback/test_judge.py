@@ -21,15 +21,15 @@ from webchat.feedback.replay import (
     judge,
     report,
     summaries,
-    undecided,
+    told_of_judges,
     with_judge,
 )
 from webchat.feedback.replay.intervals import wilson
-from webchat.feedback.replay.judging import MOST_JUDGES, MOST_TOKENS, filled, verdict_of
-from webchat.sentences import LANGUAGES, Language
+from webchat.feedback.replay.judging import MOST_JUDGES, MOST_TOKENS, filled, repeats_itself, verdict_of
+from webchat.sentences import LANGUAGES, Language, locale
 from webchat.store import Store
 from webchat.store.judgement_records import JudgementChange, Vote
-from webchat.store.records import PathMessage
+from webchat.store.records import REPEATED, PathMessage
 from webchat.store.replay_records import STORED, ReplayRun, ToJudge
 
 
@@ -170,8 +170,55 @@ async def test_a_judge_reads_every_whole_reply_once_and_its_verdicts_are_counted
     page = "".join(report(store, operator.owner, of, store.replay_runs(operator.owner, of.id), "en"))
     assert page.count('<details class="verdict">') == 6
     assert page.count("judges its own model") == 3 + 1, "each reply of its own, and the row"
-    assert "new gave no verdict on most replies" not in page
+    assert "new gave no verdict on" not in page
     assert "Is it good?" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "repeats"),
+    [
+        ("FAIL. " + "It is good because it is good. " * 30, True),
+        ("好。" * 200, True),
+        ("PASS. " + " ".join(f"It is good for reason {number}." for number in range(60)), False),
+        ("PASS.\n" + "| yes | no |\n" * 8, False),
+        ("", False),
+    ],
+)
+def test_an_answer_that_says_the_same_again_and_again_is_recognised(text: str, repeats: bool) -> None:
+    assert repeats_itself(text) is repeats
+
+
+class _Looping(_Judging):
+    """Says the same until it may not say more; `said` counts the pieces."""
+
+    said = 0
+
+    async def stream(self, request: Any) -> AsyncIterator[Any]:  # type: ignore[override]
+        for piece in ("PASS", *(". It is good because it is good",) * 400):
+            yield TextDelta(piece)
+            self.said += 1
+            await asyncio.sleep(0.001)  # as a model takes its time
+        yield Finished("length")
+
+
+async def test_a_judge_that_repeats_itself_is_ended_with_its_verdict(operator: Talk) -> None:
+    run = a_run(operator, count=2)
+    store, backend = operator.store, _Looping()
+    store.cancel_replay(operator.owner, run.id)
+    of = _judged(operator, run)
+    async with turning(store, backend) as turns:
+        await Replayer(store, turns).do_open()
+    assert backend.said < 2 * 400
+    stored, _ = summaries(store, operator.owner, of, [run.id])
+    (one,) = stored.judged
+    assert (one.passed, one.unclear, one.repeated, one.too_long) == (2, 0, 2, 0)
+    for _, ((verdict,), _) in items(store, operator.owner, of, [run.id]):
+        assert (verdict.state, verdict.finish_reason) == ("complete", REPEATED)
+    page = "".join(report(store, operator.owner, of, store.replay_runs(operator.owner, of.id), "en"))
+    assert "new repeated itself in 2 answers, which were ended early" in page
+    assert page.count("Judge new: pass (repeated itself, ended early)") == 2
+    (judging,) = store.replay_judging(operator.owner, of.id)
+    assert judging[0].state == "done"
 
 
 async def test_several_judges_decide_apart_and_are_compared_with_people(operator: Talk) -> None:
@@ -203,7 +250,7 @@ async def test_several_judges_decide_apart_and_are_compared_with_people(operator
         ]  # fmt: skip
         page = "".join(report(store, operator.owner, of, store.replay_runs(operator.owner, of.id), "en"))
         assert page.count('<details class="verdict">') == 4 * 2 * 3
-        assert "dumb gave no verdict on most replies" in page
+        assert "dumb gave no verdict on 8 of 8 replies" in page
         # Another prompt for one leaves the verdicts of the others.
         asked = len(backend.judged)
         changed = with_judge(of.judges, judge("new", "new", "kind, again? {reply}", "kind"))
@@ -255,7 +302,8 @@ async def test_another_prompt_deletes_verdicts_and_the_same_one_does_only_what_i
         ]
         found = summaries(store, operator.owner, of, [run.id])
         assert [judged.unclear for one in found for judged in one.judged] == [2, 2], "never a pass"
-        assert undecided(found) == ["missing"]
+        *_, broken = told_of_judges(found, locale("en"))
+        assert broken.startswith("4 requests to missing failed."), "not a model too small for its prompt"
         of = _judged(operator, run)
         assert [[one.done for one in runs] for runs in store.replay_judging(operator.owner, of.id)] == [
             [0, 0]

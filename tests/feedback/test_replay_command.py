@@ -61,7 +61,7 @@ def test_a_judge_is_asked_by_the_command(url: str, capsys: pytest.CaptureFixture
     told = capsys.readouterr()
     assert "echo: 1 done, 0 failed, 0 unchanged, 0 refusals, " in told.out
     assert "judge echo: 1 without a verdict, its own model" in told.out
-    assert "echo gave no verdict on most replies" in told.err
+    assert "echo gave no verdict on 2 of 2 replies" in told.err
     more = ["--judge", "echo", "--judge-name", "second"]
     assert run(["replay", "--set", "bad", *more]) == 0
     told = capsys.readouterr()

@@ -56,7 +56,7 @@ def test_a_model_too_small_to_judge_gives_no_verdict_and_one_that_it_gives_count
     unclear = sum(verdict_of(one.text) is None for one in answers)
     assert unclear > len(REPLIES) / 2
     assert f"{unclear} without a verdict" in told.out
-    assert "small gave no verdict on most replies" in told.err
+    assert f"small gave no verdict on {unclear} of {len(REPLIES)} replies" in told.err
     assert run(["replay", "--set", "all", "--judge-name", "small", "--judge-prompt", "obeyed.txt"]) == 0
     told = capsys.readouterr()
     passed = sum(verdict_of(one.text) == "pass" for one in _answers(tmp_path))

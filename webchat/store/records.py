@@ -33,6 +33,9 @@ told of to the pages of their owner."""
 LONGEST_REPLY = 4096
 """Tokens that are reserved for a reply of a link with a token limit, if nothing else limits its length."""
 
+REPEATED = "repetition"
+"""Why a judge's answer ended (its `finish_reason`) that only said the same again: with what it had said."""
+
 JournalKind = Literal["text", "reasoning", "tool", "moved"]
 """`moved`, without text: all text so far is reasoning."""
 

@@ -348,6 +348,11 @@ class Turns:
             for follower in list(self._followers.get(one, ())):
                 follower.news(news)
 
+    def repeats(self, message_id: str) -> None:
+        """End a reply of this server that only repeats itself: it is whole, with `REPEATED` as its reason."""
+        if (turn := self._turns.get(message_id)) is not None:
+            turn.end("repeating")
+
     async def stop(self, owner: str, message_id: str) -> None:
         """Stop a reply and its model, keeping the text, and with a side of a comparison the other one; does
         nothing if it has ended. Raises `NotFound`."""

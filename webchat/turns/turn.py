@@ -21,9 +21,9 @@ from webchat.turns.spelled import Spelled
 
 _WHY_AGAIN: Mapping[str, WaitReason] = {RateLimited.code: "rate_limited", Loading.code: "endpoint_loading"}
 
-EndedBy = Literal["stopped", "interrupted", "unstored", "link_ended", "link_paused"]
+EndedBy = Literal["stopped", "interrupted", "unstored", "link_ended", "link_paused", "repeating"]
 """Who ended a turn before its model did: the person, the server's end, the store's failure, the end or a
-pause of the link that its owner came by."""
+pause of the link that its owner came by, or who asked for it and found that it only repeats itself."""
 
 
 class RunningTurn:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def print_results(store: Store, operator: str, chosen: ReplaySet) -> None:
     """What the replies of each variant are like."""
-    from webchat.feedback.replay import Summary, doubts, summaries
+    from webchat.feedback.replay import Summary, summaries, told_of_judges
     from webchat.sentences import locale
 
     def line(name: str, one: Summary, state: str = "") -> str:
@@ -46,10 +46,9 @@ def print_results(store: Store, operator: str, chosen: ReplaySet) -> None:
     if any(run.failed for run in runs):
         print(f"To do what failed once more: webchat replay --set {chosen.name} --retry", file=sys.stderr)
     if chosen.judges:
-        tokens = sum(judged.tokens for one in (stored, *again) for judged in one.judged)
-        print(f"Judges took {tokens} tokens, and can be wrong.", file=sys.stderr)
-        for doubt in doubts([stored, *again], locale("en")):
-            print(printable(doubt), file=sys.stderr)
+        print("Judges can be wrong.", file=sys.stderr)
+        for told in told_of_judges([stored, *again], locale("en")):
+            print(printable(told), file=sys.stderr)
     print("Refusals are guessed from phrases at the beginning of replies.", file=sys.stderr)
 
 

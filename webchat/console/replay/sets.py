@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from webchat.api import Services
 from webchat.console.asking import Caller, refuse, tell
+from webchat.console.confirming import asked
 from webchat.console.feedback.judgement import reason_of
 from webchat.console.replay.choosing import FILTERS, RATINGS, checks_of, choice_of, is_id
 from webchat.console.times import plain
@@ -22,12 +23,12 @@ from webchat.feedback.replay import (
     columns_of,
     default_name,
     default_prompt,
-    doubts,
     dump_checks,
     judge,
     judge_rows,
     summaries,
     summary_cells,
+    told_of_judges,
     with_judge,
 )
 from webchat.feedback.replay import checked as checked_checks
@@ -102,8 +103,8 @@ class Sets:
             note = gr.Markdown(caller.t("console.replay.none"), visible=True)
             none = gr.Dropdown([], value=None)
             hidden = gr.Dataframe(visible=False)
-            closed = (gr.Timer(active=False), gr.Column(visible=False), gr.Button(visible=False))
-            quiet = gr.Markdown(visible=False)
+            column, quiet = gr.Column(visible=False), gr.Markdown(visible=False)
+            closed = (gr.Timer(active=False), column, gr.Button(visible=False), column)
             return [hidden, note, none, none, none, *closed, hidden, quiet, *self._judges(caller, ()), None]
         operator = caller.owner.id
         of = await self._store.call(self._store.replay_set, operator, set_id)
@@ -123,13 +124,14 @@ class Sets:
         sides = [(caller.t("replay.stored"), STORED), *((one.name, one.id) for one in runs)]
         return [
             gr.Dataframe([list(row) for row in rows], headers=headers, visible=True),
-            gr.Markdown(_note(caller, of, runs, judging, doubts(found, words)), visible=True),
+            gr.Markdown(_note(caller, of, runs, judging, told_of_judges(found, words)), visible=True),
             gr.Dropdown([(one.name, one.id) for one in runs], value=runs[-1].id if runs else None),
             gr.Dropdown(sides, value=STORED),
             gr.Dropdown(sides, value=runs[-1].id if runs else STORED),
             gr.Timer(active=_some_open([*runs, *judging])),
             gr.Column(visible=bool(runs)),
             gr.Button(link=f"../api/replays/{of.id}/report", visible=bool(runs)),
+            gr.Column(visible=True),
             gr.Dataframe(
                 [list(row) for row in judge_rows(names, found, words)],
                 headers=[caller.t(f"replay.column.{name}") for name in JUDGE_COLUMNS],
@@ -268,6 +270,13 @@ class Sets:
         await self._store.call(self._store.retry_replay, caller.owner.id, checked(run_id))
         tell(caller, "console.replay.retried")
 
+    async def ask_delete(self, caller: Caller, set_id: object) -> list[Any]:
+        """What would be deleted, and the button that does."""
+        of = await self._store.call(self._store.replay_set, caller.owner.id, checked(set_id))
+        runs = await self._store.call(self._store.replay_runs, caller.owner.id, of.id)
+        words = caller.t("console.replay.delete_is", name=plain(of.name), count=len(runs))
+        return asked(of.id, words)
+
     async def delete(self, caller: Caller, set_id: object) -> None:
         """Delete a set with its runs."""
         await self._store.call(self._store.delete_replay_set, caller.owner.id, checked(set_id))
@@ -289,7 +298,7 @@ def _note(
     of: ReplaySet,
     runs: Sequence[ReplayRun],
     judging: Sequence[ReplayRun],
-    doubts: Sequence[str] = (),
+    of_judges: Sequence[str] = (),
 ) -> str:
     key = "console.replay.has" if runs else "console.replay.no_runs"
     told = caller.t(key, count=of.items)
@@ -300,7 +309,7 @@ def _note(
     progress = caller.t(
         "console.replay.judge_progress", name=plain(names), done=done, items=items, failed=failed
     )
-    return "\n\n".join((told, progress, *map(plain, doubts)))
+    return "\n\n".join((told, progress, *map(plain, of_judges)))
 
 
 def _some_open(runs: Sequence[ReplayRun]) -> bool:

@@ -7,18 +7,18 @@ the process.
 
 from webchat.feedback.replay.checks import BadCheck, Check, checked, dump_checks
 from webchat.feedback.replay.choosing import BadExport, held_out
-from webchat.feedback.replay.comparing import Judged, Summary, is_whole, items, summaries, undecided
+from webchat.feedback.replay.comparing import Judged, Summary, is_whole, items, summaries
 from webchat.feedback.replay.diff import Piece, word_diff
 from webchat.feedback.replay.judging import JudgedItem, default_prompt, judge, judged_items, with_judge
 from webchat.feedback.replay.report import (
     JUDGE_COLUMNS,
     columns_of,
-    doubts,
     facts_of,
     judge_rows,
     name_of,
     report,
     summary_cells,
+    told_of_judges,
     verdicts_of_judges,
 )
 from webchat.feedback.replay.running import Replayer
@@ -38,7 +38,6 @@ __all__ = [
     "columns_of",
     "default_name",
     "default_prompt",
-    "doubts",
     "dump_checks",
     "facts_of",
     "held_out",
@@ -51,7 +50,7 @@ __all__ = [
     "report",
     "summaries",
     "summary_cells",
-    "undecided",
+    "told_of_judges",
     "verdicts_of_judges",
     "with_judge",
     "word_diff",

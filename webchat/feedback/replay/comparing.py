@@ -13,6 +13,7 @@ from webchat.feedback.replay.judging import JudgedItem, Verdict, judged_items, v
 from webchat.feedback.replay.refusals import refuses
 from webchat.feedback.results import Interval
 from webchat.store import Store
+from webchat.store.records import REPEATED
 from webchat.store.replay_records import ReplayReply, ReplaySet
 
 PAGE = 50
@@ -26,7 +27,9 @@ class Judged:
     by: the check, or the name of the judge. passed: of those with a verdict, `verdicts`; the interval is of
     that share. unclear: answers that are no verdict, or failed. agreed: verdicts that most people share, of
     the `liked` ones on replies that more people found good than bad, or the other way round. own: replies by
-    the model of the judge itself. tokens: what the judge read and wrote.
+    the model of the judge itself. tokens: what the judge read and wrote, as far as its models tell. broken:
+    answers that failed, of the unclear. repeated, too_long: those that were ended as they only repeated
+    themselves, and that reached the limit of tokens.
     """
 
     by: Check | str
@@ -37,6 +40,9 @@ class Judged:
     liked: int
     own: int
     tokens: int
+    broken: int
+    repeated: int
+    too_long: int
     interval: Interval | None
     agreed_interval: Interval | None
 
@@ -84,15 +90,39 @@ def summaries(store: Store, operator: str, of: ReplaySet, runs: Sequence[str]) -
     return [count.summary() for count in counts]
 
 
-def undecided(found: Sequence[Summary]) -> list[str]:
-    """The judges without a verdict on most replies that they were asked about: their models may not be up to
-    their prompts."""
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What became of all answers of a judge, to all variants. asked: those that ended. The others as of
+    `Judged`."""
+
+    by: str
+    asked: int
+    unclear: int
+    broken: int
+    repeated: int
+    too_long: int
+    tokens: int
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether most are words without a verdict: its model may not be up to its prompt."""
+        return 2 * (self.unclear - self.broken) > self.asked
+
+
+def answers_of_judges(found: Sequence[Summary]) -> list[Answers]:
     of_each = zip(*(one.judged for one in found), strict=True)
     return [
-        by
+        Answers(
+            by,
+            sum(one.verdicts + one.unclear for one in theirs),
+            sum(one.unclear for one in theirs),
+            sum(one.broken for one in theirs),
+            sum(one.repeated for one in theirs),
+            sum(one.too_long for one in theirs),
+            sum(one.tokens for one in theirs),
+        )
         for theirs in of_each
         if isinstance(by := theirs[0].by, str)
-        and sum(one.unclear for one in theirs) > sum(one.verdicts for one in theirs)
     ]
 
 
@@ -135,6 +165,8 @@ class _Judging:
     liked: int = 0
     own: int = 0
     tokens: int = 0
+    broken: int = 0
+    ends: Counter[str | None] = field(default_factory=Counter)
     verdicts: Counter[Verdict | None] = field(default_factory=Counter)
 
     def add(self, reply: ReplayReply, answer: ReplayReply) -> None:
@@ -142,6 +174,8 @@ class _Judging:
             return
         self.tokens += (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
         self.own += judges_itself(reply, answer)
+        self.broken += is_failed(answer)
+        self.ends[answer.finish_reason] += 1
         if is_whole(answer) or is_failed(answer):
             self.decide(reply, verdict_of(answer.text) if is_whole(answer) else None)
 
@@ -162,6 +196,9 @@ class _Judging:
             liked=self.liked,
             own=self.own,
             tokens=self.tokens,
+            broken=self.broken,
+            repeated=self.ends[REPEATED],
+            too_long=self.ends["length"],
             interval=wilson(passed, decided),
             agreed_interval=wilson(self.agreed, self.liked),
         )

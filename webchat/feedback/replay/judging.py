@@ -39,7 +39,10 @@ MOST_JUDGES = 10
 PROMPT_CHARS = 20_000
 MOST_TOKENS = 1024
 """Of a verdict with its reasons."""
+TAIL_CHARS = 2000
+"""At the end of an answer that is still written, looked at for repetition."""
 _SEED = 0
+_SAID_CHARS, _TIMES = 40, 5
 _PLACEHOLDERS = re.compile(r"\{(conversation|reply|reference)\}")
 _MARKS = r"[\s*_\"'#>`]*"
 _FIRST_WORD = re.compile(
@@ -94,6 +97,12 @@ def filled(about: ToJudge) -> str:
         "reference": tagged("reference", about.reference or _NONE),
     }
     return _PLACEHOLDERS.sub(lambda found: values[found[1]], about.prompt)
+
+
+def repeats_itself(tail: str) -> bool:
+    """Whether a text that ends like this says the same words again and again, as small models do at
+    temperature 0 until their last token."""
+    return tail.count(tail[-_SAID_CHARS:]) >= _TIMES if len(tail) >= _SAID_CHARS * _TIMES else False
 
 
 def verdict_of(text: str) -> Verdict | None:

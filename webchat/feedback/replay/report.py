@@ -15,26 +15,31 @@ from webchat.feedback.replay.checks import Check
 from webchat.feedback.replay.comparing import (
     Judged,
     Summary,
+    answers_of_judges,
     is_failed,
     is_whole,
     items,
     judges_itself,
     seconds_of,
     summaries,
-    undecided,
 )
 from webchat.feedback.replay.diff import word_diff
-from webchat.feedback.replay.judging import verdict_of
+from webchat.feedback.replay.judging import MOST_TOKENS, verdict_of
 from webchat.feedback.replay.marked import marked
 from webchat.feedback.replay.refusals import refuses
 from webchat.feedback.results import Interval
 from webchat.sentences import Language, locale
 from webchat.store import Store
+from webchat.store.records import REPEATED
 from webchat.store.replay_records import ReplayItem, ReplayJudge, ReplayReply, ReplayRun, ReplaySet
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'"
 _COLUMNS = ("variant", "done", "failed", "same", "refusals", "chars", "tokens", "first", "seconds")
 _DECIDED = {"pass": "replay.judge.pass", "fail": "replay.judge.fail", None: "replay.judge.unclear"}
+_ENDED_EARLY: Mapping[str | None, str] = {
+    REPEATED: "replay.judge.ended.repeated",
+    "length": "replay.judge.ended.too_long",
+}
 JUDGE_COLUMNS = ("judge", "variant", "judged", "unclear", "agreed", "judge_tokens")
 
 
@@ -58,7 +63,7 @@ def report(
     yield _table(columns_of(of), rows, words["replay.columns_are"], words)
     if found[0].judged:
         yield f"<h2>{escape(words['replay.judges'])}</h2>\n"
-        notes = " ".join((words["replay.judge.columns_are"], *doubts(found, words)))
+        notes = " ".join((words["replay.judge.columns_are"], *told_of_judges(found, words)))
         yield _table(JUDGE_COLUMNS, judge_rows(names, found, words), notes, words)
     for judge in of.judges:
         yield _judge(judge, words)
@@ -134,8 +139,10 @@ def _verdict(name: str, reply: ReplayReply, answer: ReplayReply, words: Mapping[
         return ""
     verdict = verdict_of(answer.text) if is_whole(answer) else None
     decided = words[_DECIDED[verdict]]
-    why = "" if answer.failure is None else f" ({answer.failure.message})"
-    told = f"{words['replay.judge.decided'].format(name=name)} {decided}{why}"
+    why = "" if answer.failure is None else answer.failure.message
+    if not why and (key := _ENDED_EARLY.get(answer.finish_reason)):
+        why = words[key].format(limit=f"{MOST_TOKENS:,}")
+    told = f"{words['replay.judge.decided'].format(name=name)} {decided}{f' ({why})' if why else ''}"
     summary = escape(told)
     if judges_itself(reply, answer):
         summary += f' · <span class="flag">{escape(words["replay.judge.own"])}</span>'
@@ -174,7 +181,7 @@ def judge_rows(
             _passed(judged, words),
             str(judged.unclear) if isinstance(judged.by, str) else "",
             _share(judged.agreed, judged.liked, judged.agreed_interval),
-            str(judged.tokens) if isinstance(judged.by, str) else "",
+            f"{judged.tokens:,}" if isinstance(judged.by, str) else "",
         )
         for of_judge in zip(*(one.judged for one in found), strict=True)
         for variant, judged in zip(names, of_judge, strict=True)
@@ -193,9 +200,24 @@ def _passed(judged: Judged, words: Mapping[str, str]) -> str:
     return " · ".join(filter(None, (share, words["replay.judge.own"] if judged.own else "")))
 
 
-def doubts(found: Sequence[Summary], words: Mapping[str, str]) -> list[str]:
-    """A sentence about each judge that does not judge."""
-    return [words["replay.judge.undecided"].format(name=name) for name in undecided(found)]
+def told_of_judges(found: Sequence[Summary], words: Mapping[str, str]) -> list[str]:
+    """Sentences about what the judges took, and about each whose answers are of little use. Empty before the
+    first answer."""
+    answers = [one for one in answers_of_judges(found) if one.asked]
+    told = []
+    if answers:
+        told.append(words["replay.judge.cost"].format(tokens=f"{sum(one.tokens for one in answers):,}"))
+    for one in answers:
+        names = {"name": one.by, "limit": f"{MOST_TOKENS:,}"}
+        if one.is_undecided:
+            told.append(words["replay.judge.undecided"].format(**names, unclear=one.unclear, asked=one.asked))
+        if one.broken:
+            told.append(words["replay.judge.broken"].format(**names, count=one.broken))
+        if one.repeated:
+            told.append(words["replay.judge.repeated"].format(**names, count=one.repeated))
+        if one.too_long:
+            told.append(words["replay.judge.too_long"].format(**names, count=one.too_long))
+    return told
 
 
 def _share(part: int, whole: int, interval: Interval | None) -> str:
@@ -208,7 +230,7 @@ def _counted(count: int, interval: Interval | None) -> str:
 
 
 def _range(interval: Interval | None) -> str:
-    return "" if interval is None else f" ({interval.low:.0%}-{interval.high:.0%})"
+    return "" if interval is None else f" ({100 * interval.low:.0f}–{100 * interval.high:.0f}%)"
 
 
 def _item(

@@ -11,13 +11,13 @@ import asyncio
 import logging
 
 from backends.errors import BackendError, ExplainedError
-from webchat.feedback.replay.judging import filled
+from webchat.feedback.replay.judging import TAIL_CHARS, filled, repeats_itself
 from webchat.feedback.replay.variants import settings_for
 from webchat.store import NotFound, Store, StoreError
 from webchat.store.errors import StoreUnavailable
 from webchat.store.records import Failure, Message
 from webchat.store.replay_records import OpenedReplay, ReplayRun
-from webchat.turns import Ask, Done, NotAccepting, Party, TurnError, Turns
+from webchat.turns import Ask, Delta, Done, NotAccepting, Party, TurnError, Turns
 from webchat.turns.errors import ServerFull
 
 log = logging.getLogger(__name__)
@@ -164,10 +164,14 @@ class _Pass:
         await self._count(reply.state)
 
     async def _ended(self, reply_id: str) -> Message:
-        reply = None
+        reply, said = None, ""
         async for event in self._turns.follow(self._run.owner_id, reply_id):
             if isinstance(event, Done):
                 reply = event.message
+            elif isinstance(event, Delta) and self._run.judges is not None:
+                said = (said + event.text)[-TAIL_CHARS:]
+                if repeats_itself(said):
+                    self._turns.repeats(reply_id)
         if reply is None:
             raise NotAccepting
         return reply

@@ -16,6 +16,7 @@ from webchat.moderation import Blocked, Gate, Prepared
 from webchat.prompts import Rendered
 from webchat.store import StoreUnavailable
 from webchat.store.records import (
+    REPEATED,
     ConversationSettings,
     Failure,
     Message,
@@ -187,6 +188,8 @@ def outcome(turn: RunningTurn, run: Run, work: asyncio.Task[None]) -> tuple[Turn
         return "stopped", LINK_ENDED
     if turn.ended_by == "link_paused":
         return "stopped", LINK_PAUSED
+    if turn.ended_by == "repeating":
+        return "complete", None
     # An error while the stream closes after a stop is of no interest to the person who stopped it.
     if turn.ended_by is not None:
         return turn.ended_by, None
@@ -205,7 +208,9 @@ def outcome(turn: RunningTurn, run: Run, work: asyncio.Task[None]) -> tuple[Turn
     )
 
 
-def finish_reason(run: Run, state: TurnState) -> str | None:
+def finish_reason(turn: RunningTurn, run: Run, state: TurnState) -> str | None:
     if state == "blocked":
         return "content_filter"
+    if state == "complete" and run.finished is None and turn.ended_by == "repeating":
+        return REPEATED
     return run.finished.reason if run.finished is not None and state == "complete" else None

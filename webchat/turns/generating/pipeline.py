@@ -324,7 +324,7 @@ class Pipeline:
         finished = FinishedTurn(
             turn.id,
             state,
-            finish_reason=finish_reason(run, state),
+            finish_reason=finish_reason(turn, run, state),
             failure=failure,
             reasoning_seconds=None if run.reasoned is None else run.reasoned[1] - run.reasoned[0],
             provenance=provenance_of(run),
