@@ -82,7 +82,14 @@ async def test_judgements_are_listed_filtered_and_paged(make_site: MakeSite) -> 
         bad = judged(talk, BAD, "why?", "because")
         first = await judgements.show(who, "", "", "", "")
         assert ids(first) == [bad, *reversed(good[1:])]
-        assert first[0].value["data"][0][1:6] == ["model a", "Bad", "", "why?", "because"]
+        assert first[0].value["data"][0][1:7] == [
+            "model a",
+            "Bad",
+            "",
+            "New · not for training",
+            "why?",
+            "because",
+        ]
         assert list(first[2]) == ids(first)
         older = await judgements.older(who, first[4], "", "", "", "")
         assert ids(older) == good[:1]
@@ -211,7 +218,7 @@ async def test_who_did_not_consent_is_not_read(make_site: MakeSite) -> None:
         judgements, judging = Judgements(site.services), OneJudgement(site.services)
         id = judged(of_a_link(site, LinkTerms()), GOOD, "private", "words")
         shown = await judgements.show(who, "", "", "", "")
-        assert shown[0].value["data"][0][4:6] == ["", ""]
+        assert shown[0].value["data"][0][5:7] == ["", ""]
         _, _, messages, _, better, _ = await judging.read(who, id)
         assert "private" not in str(messages.value)
         assert "consent sentence" in words(messages)[0]

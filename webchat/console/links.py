@@ -14,7 +14,7 @@ from webchat.api import Services
 from webchat.console.asking import QUIET, Caller, handler, selecting, tell
 from webchat.console.labels import Labels
 from webchat.console.link_form import OFFERED, create_form, offered, read_form, values_of
-from webchat.console.paging import FIRST, Paged, Pager, Place, shown
+from webchat.console.paging import FIRST, Paged, Pager, Place, create_table, shown
 from webchat.console.times import last_day, moment, plain, short
 from webchat.sharing import LinkState, NewLink, change_link, duplicate_link, new_link, state_of
 from webchat.store.errors import NotFound
@@ -253,9 +253,7 @@ def create_links(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Label
             elem_id="wc-links-search",
         )
     note = gr.Markdown(visible=False)
-    table = gr.Dataframe(
-        interactive=False, type="array", buttons=[], show_label=False, elem_id="wc-links-table"
-    )
+    table = create_table("wc-links-table")
     pager = Pager(label, "links")
     with gr.Column(elem_classes=["wc-card"], visible=False) as card:
         link = gr.Dropdown(choices=[], label=label("console.links.link"), elem_id="wc-links-link")

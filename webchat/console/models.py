@@ -12,6 +12,7 @@ from webchat.api import Services
 from webchat.console.asking import QUIET, Caller, handler, selecting
 from webchat.console.chat_templates import create_chat_template, find_model
 from webchat.console.labels import Labels
+from webchat.console.paging import create_table
 from webchat.console.servers import create_servers
 from webchat.console.times import plain
 from webchat.models.specs import ModelInfo
@@ -36,7 +37,7 @@ class ModelTab:
         headers = [caller.t(f"console.models.{name}") for name in COLUMNS]
         choices = [info.name for info in infos if not info.unlisted]
         rows = [self._row(caller, info) for info in infos]
-        return gr.Dataframe(rows, headers=headers), gr.Dropdown(choices=choices)
+        return gr.Dataframe(rows, headers=headers, visible=True), gr.Dropdown(choices=choices)
 
     async def open(self, caller: Caller) -> tuple[Any, Any]:
         """The same, with the model chosen that the page's address names."""
@@ -95,9 +96,7 @@ class ModelTab:
 def create_models(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> gr.Timer:
     """The tab's components and what they do."""
     tab = ModelTab(services)
-    table = gr.Dataframe(
-        interactive=False, type="array", buttons=[], show_label=False, elem_id="wc-models-table"
-    )
+    table = create_table("wc-models-table")
     with gr.Column(elem_classes=["wc-card"]):
         model = gr.Dropdown(choices=[], label=label("console.models.model"), elem_id="wc-models-model")
         about = gr.Markdown(visible=False)

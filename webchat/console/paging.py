@@ -1,4 +1,4 @@
-"""Pages of a table: which one is shown, and the buttons to the one before and after it."""
+"""Tables, and pages of them: which one is shown, and the buttons to the one before and after it."""
 
 from __future__ import annotations
 
@@ -58,6 +58,13 @@ def shown(place: Place, next: str | None) -> list[Any]:
         gr.Button(visible=bool(place.passed)),
         gr.Button(visible=next is not None),
     ]
+
+
+def create_table(id: str | None = None, *, wrap: bool = False) -> gr.Dataframe:
+    """A table to read. Hidden until it has rows: Gradio numbers the columns of an empty one."""
+    return gr.Dataframe(
+        interactive=False, visible=False, type="array", wrap=wrap, buttons=[], show_label=False, elem_id=id
+    )
 
 
 class Pager:

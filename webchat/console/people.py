@@ -14,7 +14,7 @@ from webchat.auth.passwords.checking import MOST_NAME_CHARS
 from webchat.console.asking import QUIET, Caller, handler, refuse, selecting, tell
 from webchat.console.confirming import Question, asked, unasked
 from webchat.console.labels import Labels
-from webchat.console.paging import FIRST, Paged, Pager, Place, shown
+from webchat.console.paging import FIRST, Paged, Pager, Place, create_table, shown
 from webchat.console.times import moment, person_name, plain
 from webchat.store.errors import NotFound
 from webchat.store.people_records import PASSWORD_ISSUER, Person
@@ -211,9 +211,7 @@ def create_people(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labe
         )
         refresh = gr.Button(label("console.refresh"), scale=0, min_width=110)
     note = gr.Markdown(visible=False)
-    table = gr.Dataframe(
-        interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-people-table"
-    )
+    table = create_table("wc-people-table")
     pager = Pager(label, "people")
     with gr.Column(elem_classes=["wc-card"], visible=False) as card:
         person = gr.Dropdown(choices=[], label=label("console.people.person"), elem_id="wc-people-person")

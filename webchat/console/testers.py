@@ -14,7 +14,7 @@ from webchat.api.media import TESTERS_MEDIA
 from webchat.console.asking import QUIET, Caller, handler, selecting, tell
 from webchat.console.chats import create_chat
 from webchat.console.labels import Labels
-from webchat.console.paging import FIRST, Pager, Place, shown
+from webchat.console.paging import FIRST, Pager, Place, create_table, shown
 from webchat.console.times import moment, plain
 from webchat.store.errors import NotFound
 from webchat.store.link_records import LinkAnswer
@@ -243,9 +243,7 @@ def create_testers(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Lab
         )
         refresh = gr.Button(label("console.refresh"), scale=0, min_width=110, elem_id="wc-testers-refresh")
     note = gr.Markdown(visible=False)
-    table = gr.Dataframe(
-        interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-testers-table"
-    )
+    table = create_table("wc-testers-table")
     pager = Pager(label, "testers")
     chosen = gr.State(None)
     with gr.Column(elem_classes=["wc-card"], visible=False, elem_id="wc-testers-chat") as chat:

@@ -15,6 +15,7 @@ from webchat.console.asking import QUIET, Caller, handler, refuse, selecting, te
 from webchat.console.confirming import Question, asked
 from webchat.console.exporting import create_exporting
 from webchat.console.labels import Labels
+from webchat.console.paging import create_table
 from webchat.console.times import moment, plain
 from webchat.feedback.finetuning import ADAPTER_LEARNING_RATES, Method, Words, curves
 from webchat.feedback.jobs import Refused, Training, Trainings
@@ -180,9 +181,7 @@ def create_training(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
     form = _Form(label)
     refresh = gr.Button(label("console.refresh"), scale=0, min_width=110, elem_id="wc-training-refresh")
     note = gr.Markdown(visible=False)
-    table = gr.Dataframe(
-        interactive=False, type="array", buttons=[], show_label=False, elem_id="wc-training-table"
-    )
+    table = create_table("wc-training-table")
     chosen = gr.State("")
     with gr.Column(elem_classes=["wc-card"], visible=False, elem_id="wc-training-one") as card:
         about = gr.Markdown()

@@ -59,7 +59,7 @@ def plot(caller: Caller, counts: Sequence[JudgementCount]) -> str:
 
 def _row(caller: Caller, model: str, bars: Sequence[Bar], highest: int, first: date, step: int) -> str:
     good, bad = sum(bar.good for bar in bars), sum(bar.bad for bar in bars)
-    told = caller.t("console.feedback.plot.of", good=good, bad=bad, total=sum(bar.total for bar in bars))
+    told = _told(caller, good, bad, sum(bar.total for bar in bars))
     width = _WIDTH / len(bars)
     drawn = "".join(
         _bar(caller, bar, at * width, width, highest, first + timedelta(days=at * step), step)
@@ -76,7 +76,7 @@ def _row(caller: Caller, model: str, bars: Sequence[Bar], highest: int, first: d
 
 def _bar(caller: Caller, bar: Bar, x: float, width: float, highest: int, day: date, step: int) -> str:
     days = day.isoformat() if step == 1 else f"{day.isoformat()} … {day + timedelta(days=step - 1)}"
-    told = caller.t("console.feedback.plot.of", good=bar.good, bad=bar.bad, total=bar.total)
+    told = _told(caller, bar.good, bar.bad, bar.total)
     parts, top = [], float(_HEIGHT)
     for kind, count in (("good", bar.good), ("bad", bar.bad), ("other", bar.other)):
         tall = _HEIGHT * count / highest
@@ -87,3 +87,8 @@ def _bar(caller: Caller, bar: Bar, x: float, width: float, highest: int, day: da
                 f' width="{width * 0.8:.2f}" height="{tall:.2f}"/>'
             )
     return f"<g><title>{escape(days)}: {escape(told)}</title>{''.join(parts)}</g>"
+
+
+def _told(caller: Caller, *counts: int) -> str:
+    good, bad, total = (f"{count:,}" for count in counts)
+    return caller.t("console.feedback.plot.of", good=good, bad=bad, total=total)

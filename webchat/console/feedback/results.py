@@ -13,6 +13,7 @@ from webchat.console.asking import Caller
 from webchat.console.feedback.plot import plot
 from webchat.console.feedback.table import table_of
 from webchat.console.labels import Labels
+from webchat.console.paging import create_table
 from webchat.console.times import plain
 from webchat.feedback.extras import ExtraMissing
 from webchat.feedback.results import Interval, Results, by_variant, results, thumbs
@@ -86,14 +87,14 @@ def create_results(label: Labels) -> tuple[gr.Accordion, Any, gr.Radio, list[Any
         drawn = gr.Markdown(
             visible=False, sanitize_html=False, latex_delimiters=[], elem_id="wc-feedback-plot"
         )
-        liked = gr.Dataframe(interactive=False, type="array", buttons=[], show_label=False)
+        liked = create_table()
         unit = gr.Radio(
             [(label(f"console.feedback.unit.{name}"), name) for name in UNITS],
             value=UNITS[0],
             label=label("console.feedback.unit"),
             elem_id="wc-feedback-unit",
         )
-        preferred = gr.Dataframe(interactive=False, type="array", buttons=[], show_label=False)
+        preferred = create_table()
         notes = gr.Markdown(visible=False)
         gr.Markdown(label("console.feedback.results_are"))
     return expanded, drawn, unit, [liked, preferred, notes]
@@ -101,10 +102,10 @@ def create_results(label: Labels) -> tuple[gr.Accordion, Any, gr.Radio, list[Any
 
 def _share(share: float, spread: Interval | None) -> str:
     told = f"{100 * share:.0f} %"
-    return told if spread is None else f"{told} ({100 * spread.low:.0f}-{100 * spread.high:.0f})"
+    return told if spread is None else f"{told} ({100 * spread.low:.0f}–{100 * spread.high:.0f})"
 
 
 def _score(score: float | None, spread: Interval | None) -> str:
     if score is None:
         return ""
-    return f"{score:.0f}" if spread is None else f"{score:.0f} ({spread.low:.0f}-{spread.high:.0f})"
+    return f"{score:.0f}" if spread is None else f"{score:.0f} ({spread.low:.0f}, {spread.high:.0f})"

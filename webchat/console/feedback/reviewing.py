@@ -13,6 +13,7 @@ from backends.installation import add_extra
 from webchat.api import Services
 from webchat.console.asking import QUIET, Caller, handler, refuse, selecting, tell
 from webchat.console.labels import Labels
+from webchat.console.paging import create_table
 from webchat.console.times import moment, plain
 from webchat.feedback.extras import ExtraMissing
 from webchat.feedback.results.agreement import agreement
@@ -163,14 +164,7 @@ def create_queues(services: Services, label: Labels) -> None:
 
     with gr.Accordion(label("console.reviewing"), open=False, elem_id="wc-queues") as expanded:
         gr.Markdown(label("console.reviewing.are"))
-        table = gr.Dataframe(
-            interactive=False,
-            type="array",
-            wrap=False,
-            buttons=[],
-            show_label=False,
-            elem_id="wc-queues-table",
-        )
+        table = create_table("wc-queues-table")
         chosen = gr.State(None)
         with gr.Column(elem_classes=["wc-card"], visible=False) as card:
             about = gr.Markdown()

@@ -15,7 +15,7 @@ from webchat.console.feedback.reviewing import create_queues
 from webchat.console.feedback.table import Judgements
 from webchat.console.feedback.votes import create_votes
 from webchat.console.labels import Labels
-from webchat.console.paging import Pager
+from webchat.console.paging import Pager, create_table
 
 
 def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> None:
@@ -24,9 +24,7 @@ def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
     judging, by_model = OneJudgement(services), ModelResults(services)
     filters, days, refresh = create_filters(label)
     note, counted = gr.Markdown(visible=False), gr.Markdown(visible=False, elem_id="wc-feedback-count")
-    table = gr.Dataframe(
-        interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-feedback-table"
-    )
+    table = create_table("wc-feedback-table")
     pager = Pager(label, "feedback")
     seen, chosen, seen_one = gr.State({}), gr.State(None), gr.State({})
     with gr.Row(elem_classes=["wc-buttons"], visible=False) as all_shown:

@@ -18,7 +18,7 @@ from webchat.store.judgement_records import MOST_COUNTED, ListedJudgement
 
 MOST_SHOWN = 50
 _EXCERPT = 120
-COLUMNS = ("when", "model", "rating", "reasons", "asked", "reply", "person", "link", "state", "id")
+COLUMNS = ("when", "model", "rating", "reasons", "state", "asked", "reply", "person", "link", "id")
 
 
 class Judgements:
@@ -98,11 +98,11 @@ class Judgements:
             one.model,
             rated(caller, judgement),
             ", ".join(reason_of(caller, reason) for reason in judgement.reasons),
+            " · ".join(filter(None, (state, kept))),
             one.asked[:_EXCERPT],
             one.reply[:_EXCERPT],
             one.person,
             judgement.link,
-            " · ".join(filter(None, (state, kept))),
             judgement.id,
         ]
 

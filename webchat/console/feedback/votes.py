@@ -12,7 +12,7 @@ from webchat.api import Services
 from webchat.console.asking import QUIET, Caller, handler, selecting, tell
 from webchat.console.chats import create_chat
 from webchat.console.labels import Labels
-from webchat.console.paging import FIRST, Pager, Place, shown
+from webchat.console.paging import FIRST, Pager, Place, create_table, shown
 from webchat.console.times import moment, plain
 from webchat.store.errors import NotFound
 from webchat.store.judgement_records import Comparison, ListedVote, ReviewState, with_calls
@@ -140,14 +140,7 @@ def create_votes(services: Services, label: Labels) -> None:
         gr.Markdown(label("console.votes.are"))
         state = gr.Dropdown([("", "")], value="", label=label("console.feedback.state"))
         note = gr.Markdown(visible=False)
-        table = gr.Dataframe(
-            interactive=False,
-            type="array",
-            wrap=False,
-            buttons=[],
-            show_label=False,
-            elem_id="wc-votes-table",
-        )
+        table = create_table("wc-votes-table")
         pager = Pager(label, "votes")
         chosen = gr.State(None)
         with gr.Column(elem_classes=["wc-card"], visible=False, elem_id="wc-votes-one") as card:

@@ -14,7 +14,7 @@ from webchat.auth.api_keys.making import MOST_NAME
 from webchat.console.asking import QUIET, Caller, handler, refuse, selecting, tell
 from webchat.console.confirming import Question, asked, unasked
 from webchat.console.labels import Labels
-from webchat.console.paging import FIRST, Paged, Pager, Place, shown
+from webchat.console.paging import FIRST, Paged, Pager, Place, create_table, shown
 from webchat.console.times import last_day, moment, person_name, plain, short
 from webchat.store.errors import NotFound
 from webchat.store.key_records import SCOPES, ApiKey, KeyTerms, ListedKey
@@ -250,9 +250,7 @@ def create_keys(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels
         )
         refresh = gr.Button(label("console.refresh"), scale=0, min_width=110)
     note = gr.Markdown(visible=False)
-    table = gr.Dataframe(
-        interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-keys-table"
-    )
+    table = create_table("wc-keys-table")
     pager = Pager(label, "keys")
     with gr.Column(elem_classes=["wc-card"], visible=False) as card:
         key = gr.Dropdown(choices=[], label=label("console.keys.key"), elem_id="wc-keys-key")

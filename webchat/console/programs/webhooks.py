@@ -12,6 +12,7 @@ from webchat.api import Services
 from webchat.console.asking import QUIET, Caller, handler, refuse, selecting, tell
 from webchat.console.confirming import Question, asked, unasked
 from webchat.console.labels import Labels
+from webchat.console.paging import create_table
 from webchat.console.times import moment, plain, short
 from webchat.store.errors import NotFound
 from webchat.store.webhook_records import EVENTS, ListedWebhook, Webhook
@@ -196,9 +197,7 @@ def create_webhooks(page: gr.Blocks, _tab: gr.Tab, services: Services, label: La
     with gr.Row(elem_classes=["wc-bar"]):
         refresh = gr.Button(label("console.refresh"), scale=0, min_width=110, elem_id="wc-webhooks-refresh")
     note = gr.Markdown(visible=False)
-    table = gr.Dataframe(
-        interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-webhooks-table"
-    )
+    table = create_table("wc-webhooks-table")
     with gr.Column(elem_classes=["wc-card"], visible=False) as card:
         webhook = gr.Dropdown(
             choices=[], label=label("console.webhooks.webhook"), elem_id="wc-webhooks-webhook"

@@ -8,8 +8,9 @@ import gradio as gr
 
 from webchat.api import Services
 from webchat.console.asking import QUIET, handler
+from webchat.console.confirming import Question
 from webchat.console.labels import Labels
-from webchat.console.paging import Pager
+from webchat.console.paging import Pager, create_table
 from webchat.console.replay.choosing import create_fields
 from webchat.console.replay.sets import Sets
 from webchat.console.replay.side_by_side import SideBySide
@@ -119,24 +120,23 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
         chosen = make.choice("set")
         refresh = gr.Button(label("console.refresh"), scale=0, min_width=110, elem_id="wc-replay-refresh")
     note = gr.Markdown(visible=False)
-    table = gr.Dataframe(
-        interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-replay-runs"
-    )
-    gr.Markdown(label("replay.columns_are"), elem_classes=["wc-note"])
-    judged = gr.Dataframe(
-        interactive=False, type="array", wrap=False, buttons=[], show_label=False, elem_id="wc-replay-judged"
-    )
-    judged_note = gr.Markdown(label("replay.judge.columns_are"), visible=False, elem_classes=["wc-note"])
-    new_set, new_run, judge = NewSet(make), NewRun(make), Judges(make)
-    with gr.Row(elem_classes=["wc-buttons"]):
-        delete = make.button("delete")
-    results = Results(make, services, chosen)
+    new_set = NewSet(make)
+    with gr.Column(visible=False) as with_set:
+        table = create_table("wc-replay-runs")
+        gr.Markdown(label("replay.columns_are"), elem_classes=["wc-note"])
+        judged = create_table("wc-replay-judged")
+        judged_note = gr.Markdown(label("replay.judge.columns_are"), visible=False, elem_classes=["wc-note"])
+        new_run, judge = NewRun(make), Judges(make)
+        with gr.Row(elem_classes=["wc-buttons"]):
+            delete = make.button("delete")
+        deletion = Question(label, "replay", "console.replay.delete_really", chosen)
+        results = Results(make, services, chosen)
     timer = gr.Timer(REFRESH_SECONDS, active=False)
     computed = gr.State(None)
 
     left, right, pager = results.left, results.right, results.pager
     outputs = [table, note, results.run, left, right, timer, results.column, results.as_file]
-    outputs += [judged, judged_note, judge.chosen, *judge.fields, judge.stop, computed]
+    outputs += [with_set, judged, judged_note, judge.chosen, *judge.fields, judge.stop, computed]
     choosing = [chosen, *new_set.filters[:4], new_run.model, new_run.template]
     show, choose = handler("operator", sets.show), handler("operator", sets.choices)
     side: Any = {"inputs": [chosen, left, right], "outputs": [results.compared, *pager.parts], **QUIET}
@@ -152,6 +152,7 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
         changed.input(compare, **side)
     for turn, method in ((pager.older, side_by_side.older), (pager.newer, side_by_side.newer)):
         turn.click(handler("operator", method), [pager.place, chosen, left, right], side["outputs"], **QUIET)
+    delete.click(handler("operator", sets.ask_delete), chosen, deletion.parts, **QUIET)
     timer.tick(handler("operator", sets.tick), [chosen, computed], [table, note, timer, computed], **QUIET)
     for done in (
         new_set.create.click(handler("operator", sets.create), new_set.fields, chosen, **QUIET),
@@ -160,7 +161,7 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
         judge.stop.click(handler("operator", sets.stop_judging), [chosen, judge.chosen], None, **QUIET),
         results.cancel.click(handler("operator", sets.cancel), results.run, None, **QUIET),
         results.retry.click(handler("operator", sets.retry), results.run, None, **QUIET),
-        delete.click(handler("operator", sets.delete), chosen, None, **QUIET),
+        deletion.yes.click(handler("operator", sets.delete), deletion.about, None, **QUIET),
     ):
         done.success(choose, chosen, choosing, **QUIET).success(show, chosen, outputs, **QUIET).success(
             compare, **side
