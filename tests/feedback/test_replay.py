@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from difflib import SequenceMatcher
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +23,7 @@ from backends.echo import EchoBackend
 from backends.errors import Unavailable
 from backends.types import Finished, Sampling, TextDelta
 from tests.store.talk import Talk
+from tests.turns.conftest import until
 from tests.turns.virtual_time import virtual_time
 from webchat.feedback.replay import (
     BadCheck,
@@ -234,6 +236,36 @@ async def test_an_item_that_fails_ends_no_other_and_none_is_done_twice(
     ended = store.replay_run(operator.owner, run.id)
     assert (ended.state, ended.done, ended.failed) == ("done", ITEMS - 1, 1)
     assert backend.asked == ITEMS - 1
+
+
+class _Held(_Counting):
+    """Says a word, and waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = asyncio.Event()
+
+    async def stream(self, request: Any) -> AsyncIterator[Any]:  # type: ignore[override]
+        self.asked += 1
+        yield TextDelta("Well, ")
+        await self.go_on.wait()
+        yield TextDelta("here.")
+        yield Finished("stop")
+
+
+async def test_what_its_person_takes_away_while_it_is_answered_ends_no_run(operator: Talk) -> None:
+    run = a_run(operator, count=3)
+    store, backend = operator.store, _Held()
+    first, *_ = store.replay_items(operator.owner, run.set_id, [])
+    async with turning(store, backend) as turns:
+        doing = asyncio.create_task(Replayer(store, turns).do(run))
+        await until(lambda: backend.asked == 3)
+        store.delete_conversation(operator.owner, first.conversation_id)
+        store.purge(datetime.now(UTC) + timedelta(days=1))
+        backend.go_on.set()
+        await doing
+    ended = store.replay_run(operator.owner, run.id)
+    assert (ended.state, ended.items, ended.done, ended.failed) == ("done", 2, 2, 0)
 
 
 async def test_the_end_of_the_server_ends_the_replayer_and_an_unreachable_database_is_waited_for(

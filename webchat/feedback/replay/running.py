@@ -157,7 +157,9 @@ class _Pass:
         await self._store.call(remember, self._run.id, number, opened.attempt, begun.reply.id)
         try:
             reply = await self._ended(begun.reply.id)
-        except NotFound:  # its set was deleted
+            if reply.failure is not None and reply.failure.code == StoreUnavailable.code:
+                await self._store.call(self._store.message, self._run.owner_id, begun.reply.id)
+        except NotFound:  # deleted meanwhile, with its set or by the person whose chat it is from
             return
         if reply.failure is not None and reply.failure.code == StoreUnavailable.code:
             raise StoreUnavailable(reply.failure.message, reply.failure.cure)  # it is begun again
