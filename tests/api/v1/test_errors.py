@@ -84,6 +84,21 @@ async def test_every_malformed_body_is_refused_by_the_name_of_its_field(make_sit
             assert field.partition("[")[0].partition(".")[0] in message, (path, field, message)
 
 
+async def test_of_a_text_or_a_list_the_one_that_was_meant_is_refused(site: Site) -> None:
+    client = site.client(site.visitor())
+    for path, body, place, words in (
+        ("responses", {"input": []}, "input", "at least 1 item"),
+        ("responses", {"input": [{"role": 5}]}, "input[0].role", "'user'"),
+        ("chat/completions", {"messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}]},
+         "messages[0].content[0].text", "valid string"),
+        ("chat/completions", {"messages": [{"role": "user", "content": {"a": 1}}]},
+         "messages[0].content", "valid string"),
+    ):  # fmt: skip
+        error = error_of(await client.post(f"/v1/{path}", json=body))
+        assert error["param"] == place
+        assert words in error["message"]
+
+
 async def test_a_schema_that_is_nested_too_deeply_is_refused_by_its_field(make_site: MakeSite) -> None:
     schema: dict[str, Any] = {}
     for _ in range(200):

@@ -43,26 +43,37 @@ def validated(kind: type[B], body: Mapping[str, Any]) -> B:
     try:
         return kind.model_validate(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        name = _place(first["loc"], body) or "body"
+        name, kind_of, told = _first(error, body)
         raise ApiError(
             400,
-            "missing_required_parameter" if first["type"] == "missing" else "invalid_value",
-            f"{name}: {first['msg']}"[:300] + ".",
+            "missing_required_parameter" if kind_of == "missing" else "invalid_value",
+            f"{name}: {told}"[:300] + ".",
             "",
             {"field": name},
         ) from None
 
 
-def _place(steps: tuple[int | str, ...], body: Any) -> str:
+def _first(error: ValidationError, body: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Of the first field that does not fit: its name, and the type and sentence of its error. Of a field with
+    alternatives, such as a text or a list, the one that the value comes closest to."""
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    places = [_place(one["loc"], body, missing=one["type"] == "missing") for one in errors]
+    at = max(
+        (at for at, place in enumerate(places) if place.startswith(places[0])),
+        key=lambda at: (len(places[at]), not errors[at]["type"].endswith("_type")),
+    )
+    return places[at] or "body", errors[at]["type"], errors[at]["msg"]
+
+
+def _place(steps: tuple[int | str, ...], body: Any, *, missing: bool) -> str:
     """A place in a body, such as `messages[0].content`, without the steps by which pydantic tells the
-    alternatives of a field apart."""
+    alternatives of a field apart. missing: the last step is a field that is not there."""
     name, at = "", body
     for number, step in enumerate(steps):
         last = number == len(steps) - 1
         if isinstance(step, int) and isinstance(at, list):
             name, at = f"{name}[{step}]", at[step] if step < len(at) else None
-        elif isinstance(step, str) and isinstance(at, dict) and (step in at or last):
+        elif isinstance(step, str) and isinstance(at, dict) and (step in at or (missing and last)):
             name, at = f"{name}.{step}" if name else step, at.get(step)
     return name[:100]
 
