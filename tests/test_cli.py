@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pty
 import re
@@ -21,6 +22,7 @@ from tests.store.talk import Talk
 from webchat.app import build_app
 from webchat.auth.owners import KEPT_SECONDS
 from webchat.cli import run
+from webchat.commands.terminal import CommandError, known_errors
 from webchat.data_folder import last_address, remember_address
 from webchat.server import _announcement, others_address
 from webchat.settings import BadSettings, ModelSettings, Settings, check_models
@@ -71,6 +73,25 @@ def test_a_data_folder_that_cannot_be_made_is_told(
     said = refusal(capsys, *command, "--data-dir", str(tmp_path / "file" / "data"))
     assert "--data-dir" in said
     assert "Not a directory" in said
+
+
+@pytest.mark.parametrize("inside", ["", "data"])
+@pytest.mark.parametrize("command", [[*ENDPOINT, "--port", "0"], ["link", "list"], ["doctor", "--quick"]])
+def test_a_data_folder_of_somebody_else_is_told(
+    command: list[str], inside: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "theirs").mkdir(mode=0)
+    if os.access(tmp_path / "theirs", os.R_OK):
+        pytest.skip("this user reads everything")
+    assert run([*command, "--data-dir", str(tmp_path / "theirs" / inside)]) > 0
+    said = "".join(capsys.readouterr())
+    assert "--data-dir" in said or f"The database {tmp_path}" in said
+    (tmp_path / "theirs").chmod(0o700)
+
+
+def test_a_full_disk_is_told_with_a_cure() -> None:
+    with pytest.raises(CommandError, match="Free some space"), known_errors():
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_database_of_a_later_version_is_left_alone(

@@ -52,6 +52,9 @@ def run(argv: Sequence[str]) -> int:
     except (BadSettings, CommandError) as error:
         print(f"webchat: {error}", file=sys.stderr)
         return 2
+    except PermissionError as error:
+        print(f"webchat: {error.strerror}: {error.filename}.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # as of `webchat ... | head`, which ends other programs without a word, too

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from errno import ENOSPC
 from typing import TYPE_CHECKING, Protocol
 
 from webchat.settings import Loaded, Settings
@@ -63,9 +64,9 @@ def known_errors() -> Iterator[None]:
     except (StoreError, BackendError) as error:
         raise CommandError(str(error)) from error
     except OSError as error:
-        raise CommandError(
-            f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}."
-        ) from error
+        where = f": {error.filename}" if error.filename else ""
+        cure = " Free some space, then try again." if error.errno == ENOSPC else ""
+        raise CommandError(f"{error.strerror or error}{where}.{cure}") from error
 
 
 @contextmanager

@@ -31,7 +31,7 @@ _SYNCS = 5
 def disk(settings: Settings) -> Iterator[Finding]:
     """Space where the data is, whether it can be written, and how fast a commit can be."""
     folder = settings.data_dir
-    while not folder.exists():
+    while not os.path.exists(folder):
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     said: dict[str, Value] = {"folder": str(settings.data_dir), "free_gb": gigabytes(free)}

@@ -7,6 +7,7 @@ Flat on purpose: a field `max_turns` is the flag `--max-turns`, the variable `WE
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -59,9 +60,14 @@ def snapshot_place(value: str | None) -> str | None:
             raise ValueError("not a dataset repository")
         return value
     path = Path(value).expanduser()
-    if not path.is_absolute() or (path.exists() and not path.is_dir()):
+    if not path.is_absolute() or _is_file(path):
         raise ValueError("not a folder")
     return str(path)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is there and no folder; what may not be looked at is refused where it is used."""
+    return os.path.exists(path) and not os.path.isdir(path)
 
 
 class Settings(SamplingFields, EngineFields, MonitoringFields, ProxiedFields, PeopleFields):
@@ -366,7 +372,7 @@ class Settings(SamplingFields, EngineFields, MonitoringFields, ProxiedFields, Pe
         if value is None:
             return None
         value = value.expanduser().absolute()
-        if value.exists() and not value.is_dir():
+        if _is_file(value):
             raise ValueError("not a folder")
         return value
 

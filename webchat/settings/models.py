@@ -113,16 +113,24 @@ def _with_adapters(spec: ModelSettings) -> list[ModelSettings]:
     ]
 
 
+def _files(folder: Path, name: str) -> list[Path]:
+    """Those of this name, one folder down; none in a folder that can't be read, as is said later."""
+    try:
+        return sorted(folder.glob(f"[!.]*/{name}"))
+    except OSError:
+        return []
+
+
 def _with_trained(specs: Sequence[ModelSettings], settings: Settings) -> list[ModelSettings]:
     """Models that `webchat finetune` made, and its adapters, each with its base model as long as that is
     there."""
     made = list(specs)
-    for file in sorted(settings.trained_dir.glob("[!.]*/config.json")):
+    for file in _files(settings.trained_dir, "config.json"):
         name = _unlike(file.parent.name, {spec.name for spec in made})
         if not any(_same(spec.model, str(file.parent)) for spec in made):
             made.append(ModelSettings(name=name, kind="local", model=str(file.parent), **_engine(settings)))
     found: dict[str, list[str]] = {}
-    for file in sorted(settings.adapters_dir.glob("[!.]*/adapter_config.json")):
+    for file in _files(settings.adapters_dir, "adapter_config.json"):
         base = _base_of(str(file.parent))
         if base and (Path(base).is_dir() or not Path(base).is_absolute()):
             found.setdefault(base, []).append(str(file.parent))

@@ -60,7 +60,10 @@ def check_up(url: str, *, whole: bool = False) -> Checkup | None:
             raise DriverMissing from error
         raise
     if isinstance(dialect, Sqlite):
-        return _sqlite(dialect.path, whole) if dialect.path.exists() else None
+        try:
+            return _sqlite(dialect.path, whole) if dialect.path.exists() else None
+        except OSError as error:
+            raise dialect.unwritable() from error
     assert isinstance(dialect, Postgres)
     engine = create_engine(
         dialect.url, poolclass=NullPool, hide_parameters=True, connect_args={"connect_timeout": 5}

@@ -49,7 +49,7 @@ class Sqlite(Dialect):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             make_private(self.path)
         except OSError as error:
-            raise self._unwritable() from error
+            raise self.unwritable() from error
         files = [self.path, *(Path(f"{self.path}-{kind}") for kind in ("wal", "shm", "journal"))]
         for warning in kept_private(files, shared=is_shared(self.path.parent)):
             _log.warning(warning)
@@ -111,7 +111,7 @@ class Sqlite(Dialect):
                 params={"database": str(self.path)},
             ) from None
         except OSError as error:
-            raise self._unwritable() from error
+            raise self.unwritable() from error
         try:
             yield
         finally:
@@ -142,7 +142,7 @@ class Sqlite(Dialect):
                 f"The disk is full: {self.path} cannot be written.", cure="Free some space, then try again."
             )
         if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
-            return self._unwritable()
+            return self.unwritable()
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             return StoreUnavailable(
                 f"The database {self.path} is damaged, or not a database.",
@@ -159,7 +159,7 @@ class Sqlite(Dialect):
             )
         return None
 
-    def _unwritable(self) -> StoreUnavailable:
+    def unwritable(self) -> StoreUnavailable:
         return StoreUnavailable(
             f"The database {self.path} cannot be opened or written.",
             cure="Check that its folder exists and is writable, or choose another location.",
