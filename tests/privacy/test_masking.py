@@ -105,7 +105,7 @@ TEXT = st.lists(WRITTEN, max_size=8).map("".join) | st.sampled_from([text for te
 TALK = st.lists(TEXT, min_size=1, max_size=5)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(talk=TALK, places=st.lists(st.integers(0, 200), max_size=6))
 @example(talk=["[PHONE_1] 13812345678"], places=[])
 @example(talk=["13812345678", "[PHONE_1] and phone_1"], places=[])
@@ -183,7 +183,7 @@ GIVEN = Placeholders.of(
 )
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(text=SAID, places=st.lists(st.integers(0, 200), max_size=6))
 def test_wherever_a_reply_is_cut_it_is_restored_alike(text: str, places: list[int]) -> None:
     whole = restored(text, GIVEN)

@@ -98,13 +98,13 @@ MODES = pytest.mark.parametrize("locks", [True, False], ids=["locks", "heartbeat
 
 @MODES
 @given(steps=STEPS, seed=SEEDS)
-@settings(max_examples=75, derandomize=True, **QUIET)
+@settings(max_examples=40, derandomize=True, **QUIET)
 def test_no_word_is_lost_or_doubled(page: Page, locks: bool, steps: list[Step], seed: int) -> None:
     live(page, steps, seed=seed, locks=locks)
 
 
 @given(steps=TIGHT_STEPS, seed=SEEDS)
-@settings(max_examples=60, derandomize=True, **QUIET)
+@settings(max_examples=40, derandomize=True, **QUIET)
 def test_a_full_storage_loses_no_word_of_a_page_that_stays(page: Page, steps: list[Step], seed: int) -> None:
     live(page, steps, seed=seed, tight=True)
 
