@@ -32,6 +32,17 @@ def free_port() -> int:
     raise RuntimeError("no free port")
 
 
+def is_free(port: int) -> bool:
+    """Whether nobody listens on it. Connections of one that did may not have faded away."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 class Running(Protocol):
     """What is needed of a process."""
 

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Error, async_playwright, expect
 
-from tests.app_process import AppProcess, free_port
+from tests.app_process import AppProcess, free_port, is_free
 from tests.browser import LAUNCH, PATIENCE, no_browser
 from tests.e2e.chat import Chat, NewVisitor, Server
 from tests.e2e.kept_visitors import KeptVisitors
@@ -55,7 +55,7 @@ async def running(
     data_dir: Path, endpoint: ScriptedEndpoint, *flags: str, **env: str
 ) -> AsyncIterator[AppProcess]:
     """The app on the scripted endpoint, until the block ends."""
-    async with AppProcess(data_dir, *on(endpoint), *flags, env=env, preloaded=True) as app:
+    async with AppProcess(data_dir, *on(endpoint), *flags, env=env, port=kept_port(), preloaded=True) as app:
         yield app
 
 
@@ -64,18 +64,24 @@ def on(endpoint: ScriptedEndpoint) -> Sequence[str]:
     return "--endpoint", endpoint.url, "--model", "scripted", "--no-titles"
 
 
-@pytest.fixture(scope="session")
+_ports: list[int] = []
+
+
 def kept_port() -> int:
-    """Of the apps that one module after the other has: what a browser loaded of one it has of the next."""
-    return free_port()
+    """The port of an app that starts now: of one after the other the same, since what a browser has loaded of
+    one it has of the next, and another while that is taken."""
+    for port in _ports:
+        if is_free(port):
+            return port
+    _ports.append(free_port())
+    return _ports[-1]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def app(
-    endpoint: ScriptedEndpoint, kept_port: int, tmp_path_factory: pytest.TempPathFactory
+    endpoint: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[AppProcess]:
-    data = tmp_path_factory.mktemp("app")
-    async with AppProcess(data, *on(endpoint), port=kept_port, preloaded=True) as app:
+    async with running(tmp_path_factory.mktemp("app"), endpoint) as app:
         yield app
 
 

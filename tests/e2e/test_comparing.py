@@ -11,6 +11,7 @@ from playwright.async_api import Page, Route, expect
 
 from tests.app_process import AppProcess
 from tests.e2e.chat import PHONE, Chat, NewVisitor
+from tests.e2e.conftest import kept_port
 from tests.e2e.test_templates import make, variable
 from tests.scripted_endpoint import ScriptedEndpoint
 
@@ -30,7 +31,7 @@ async def app(
     config = folder / "webchat.toml"
     config.write_text(CONFIG.format(url=endpoint.url))
     env = {"WEBCHAT_CONFIG": str(config)}
-    async with AppProcess(folder / "data", "--no-titles", env=env, preloaded=True) as app:
+    async with AppProcess(folder / "data", "--no-titles", env=env, port=kept_port(), preloaded=True) as app:
         yield app
 
 

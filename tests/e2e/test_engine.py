@@ -12,6 +12,7 @@ from playwright.async_api import expect
 
 from tests.app_process import AppProcess
 from tests.e2e.chat import Chat, NewVisitor
+from tests.e2e.conftest import kept_port
 
 pytest.importorskip("transformers")
 
@@ -26,6 +27,7 @@ async def local(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         *("--model", str(demo_folder), "--slots", "2", "--max-tokens", "600"),
         # In bfloat16 what stands beside a reply in its batch may change its rounding.
         *("--access", "open", "--no-titles", "--temperature", "0", "--dtype", "float32"),
+        port=kept_port(),
         preloaded=True,
     )
     async with app:

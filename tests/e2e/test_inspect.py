@@ -15,7 +15,7 @@ from playwright.async_api import Locator, expect
 
 from tests.app_process import AppProcess
 from tests.e2e.chat import Chat, NewVisitor
-from tests.e2e.conftest import running
+from tests.e2e.conftest import kept_port, running
 from tests.scripted_endpoint import ScriptedEndpoint
 
 pytest.importorskip("xllamacpp")
@@ -30,7 +30,7 @@ LONG = "This is padding to make it longer, so do not mind it. " * 6
 async def demo(demo_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppProcess]:
     """The demo model, with room for few words."""
     flags = ("--model", str(demo_gguf), "--context-length", str(WINDOW), "--max-tokens", "8", "--no-titles")
-    async with AppProcess(tmp_path_factory.mktemp("demo"), *flags, preloaded=True) as app:
+    async with AppProcess(tmp_path_factory.mktemp("demo"), *flags, port=kept_port(), preloaded=True) as app:
         yield app
 
 

@@ -17,6 +17,7 @@ from playwright.async_api import Page, expect
 from tests.app_process import AppProcess
 from tests.backends.hostile_server import DONE, Answer, Asked, HostileServer, says, sse
 from tests.e2e.chat import Chat, NewVisitor, first, until
+from tests.e2e.conftest import kept_port
 from tests.screenshots import PHONE
 
 SEEN = "() => [...document.querySelectorAll('.wc-media img')].map((one) => one.complete && one.naturalWidth)"
@@ -72,7 +73,10 @@ async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppProc
     async with HostileServer(answer) as endpoint:
         folder = tmp_path_factory.mktemp("media")
         async with AppProcess(
-            folder, "--endpoint", endpoint.url, "--model", "m", "--no-titles", preloaded=True
+            folder,
+            *("--endpoint", endpoint.url, "--model", "m", "--no-titles"),
+            port=kept_port(),
+            preloaded=True,
         ) as app:
             yield app
 

@@ -12,6 +12,7 @@ from playwright.async_api import Page, expect
 
 from tests.app_process import AppProcess, free_port
 from tests.e2e.chat import Chat, NewVisitor, until, words
+from tests.e2e.conftest import kept_port
 from tests.scripted_endpoint import ScriptedEndpoint
 
 NAMES = ("alpha", "beta", "bingo", "gamma", "delta", "epsilon", "zeta", "eta")
@@ -26,7 +27,9 @@ async def _serving(folder: Path, url: str, names: Sequence[str], more: str = "")
     )
     config = folder / "webchat.toml"
     config.write_text("\n".join((*listed, more)))
-    app = AppProcess(folder / "data", "--no-titles", env={"WEBCHAT_CONFIG": str(config)}, preloaded=True)
+    app = AppProcess(
+        folder / "data", "--no-titles", env={"WEBCHAT_CONFIG": str(config)}, port=kept_port(), preloaded=True
+    )
     async with app:
         yield app
 
@@ -160,7 +163,7 @@ async def test_a_phone_opens_the_list_and_no_keyboard(many: AppProcess, visitor:
 async def test_an_endpoint_out_of_reach_is_said_and_tried_again(visitor: NewVisitor, tmp_path: Path) -> None:
     port = free_port()
     async with AppProcess(
-        tmp_path, "--no-titles", "--endpoint", f"http://127.0.0.1:{port}/v1", preloaded=True
+        tmp_path, "--no-titles", "--endpoint", f"http://127.0.0.1:{port}/v1", port=kept_port(), preloaded=True
     ) as app:
         for locale, title in (("zh-CN", "尚未连接模型"), ("en-GB", "No model is connected")):
             context = await visitor(locale=locale)

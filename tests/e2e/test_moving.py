@@ -10,7 +10,7 @@ from playwright.async_api import Locator, expect
 
 from tests.app_process import AppProcess
 from tests.e2e.chat import Chat, NewVisitor, eventually, words
-from tests.e2e.conftest import running
+from tests.e2e.conftest import on
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.sentences import locale
 from webchat.sharing.links import OPERATOR_PREFIX, START_PREFIX
@@ -53,17 +53,17 @@ def card(chat: Chat) -> Locator:
     return chat.page.locator(".wc-movechats-card")
 
 
-@pytest.mark.timeout(600)  # three starts of the app
+@pytest.mark.timeout(600)  # three starts of the app, each at an address of its own
 async def test_chats_follow_the_person_from_loopback_to_links_and_back(
     endpoint: ScriptedEndpoint, visitor: NewVisitor, tmp_path: Path
 ) -> None:
     english, chinese = locale("en"), locale("zh-CN")
-    async with running(tmp_path, endpoint) as app:
+    async with AppProcess(tmp_path, *on(endpoint), preloaded=True) as app:
         chat = await at(app, visitor)
         place = await chat.ask("words=3")
         await chat.whole(words(3))
         await expect(card(chat)).to_have_count(0)
-    async with running(tmp_path, endpoint, "--access", "link") as app:
+    async with AppProcess(tmp_path, *on(endpoint), "--access", "link", preloaded=True) as app:
 
         async def link(kind: str) -> str:
             async def printed() -> str | None:
@@ -89,7 +89,7 @@ async def test_chats_follow_the_person_from_loopback_to_links_and_back(
         await expect(rows(operator)).to_have_count(1)
         await expect(card(operator)).to_have_count(0)
         await expect(rows(tester)).to_have_count(0)
-    async with running(tmp_path, endpoint) as app:
+    async with AppProcess(tmp_path, *on(endpoint), preloaded=True) as app:
         back = await at(app, visitor)
         await expect(rows(back)).to_have_count(0)
         await expect(card(back)).to_have_count(1)

@@ -12,6 +12,7 @@ from playwright.async_api import Page, expect
 
 from tests.app_process import AppProcess
 from tests.e2e.chat import Chat, NewVisitor
+from tests.e2e.conftest import kept_port
 
 pytest.importorskip("xllamacpp")
 
@@ -40,7 +41,9 @@ async def app(demo_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Asyn
     folder = tmp_path_factory.mktemp("several")
     config = folder / "webchat.toml"
     config.write_text(CONFIG.format(path=demo_gguf))
-    app = AppProcess(folder / "data", "--no-titles", env={"WEBCHAT_CONFIG": str(config)}, preloaded=True)
+    app = AppProcess(
+        folder / "data", "--no-titles", env={"WEBCHAT_CONFIG": str(config)}, port=kept_port(), preloaded=True
+    )
     async with app:
         yield app
 

@@ -17,6 +17,7 @@ import uvicorn
 from playwright.async_api import Locator, expect
 
 from tests.e2e.chat import Chat, NewVisitor, eventually
+from tests.e2e.conftest import kept_port
 from tests.turns.held import Held
 from webchat.app import build_app
 from webchat.models import ModelSpec
@@ -62,8 +63,8 @@ Open = Callable[..., AbstractAsyncContextManager[Place]]
 def place(tmp_path: Path, visitor: NewVisitor) -> Open:
     @asynccontextmanager
     async def opened(**settings: Any) -> AsyncIterator[Place]:
-        listener = socket.create_server(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+        port = kept_port()
+        listener = socket.create_server(("127.0.0.1", port))
         model = Held()
         app = build_app(
             Settings(port=port, data_dir=tmp_path, sign_in=("open",), titles=False, **settings),
@@ -175,38 +176,3 @@ async def test_beyond_the_limits_the_words_stay_in_the_box(
             await at.ended(other, reply)
         await ann.page.click("#wc-send")
         await ann.whole("begun much thought")
-
-
-EVERY_PLACE = """async (places) => {
-  const shown = performance.getEntriesByType("resource").map((entry) => entry.name);
-  const module = (name) => import(shown.find((address) => new URL(address).pathname.endsWith(name)));
-  const { placeText } = await module("/conversation/format.js");
-  const { t, language } = await module("/i18n.js");
-  const said = places.map(([place, eta_seconds]) => placeText({ place, eta_seconds }, t, language));
-  return said.map((text) => text.replaceAll("\u00a0", " "));
-}"""
-
-
-async def test_places_read_as_people_say_them(place: Open) -> None:
-    async with place() as at:
-        english = await at.person()
-        numbers = [2, 3, 4, 11, 12, 13, 21, 22, 23, 101, 111]
-        said = await english.page.evaluate(EVERY_PLACE, [[number, None] for number in numbers])
-        ordinals = ["2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "23rd", "101st", "111th"]
-        assert said == [f"{ordinal} in line" for ordinal in ordinals]
-        said = await english.page.evaluate(EVERY_PLACE, [[1, None], [1, 0.4], [3, 21.4], [4, 58], [4, 100]])
-        assert said == [
-            "You are next",
-            "You are next, about 5 s",
-            "3rd in line, about 20 s",
-            "4th in line, about 1 min",
-            "4th in line, about 1 min 30 s",
-        ]
-        chinese = await at.person(locale="zh-CN")
-        said = await chinese.page.evaluate(EVERY_PLACE, [[1, None], [2, None], [3, 21.4], [22, 100]])
-        assert said == [
-            "下一个就是你",
-            "排在第 2 位",
-            "排在第 3 位，预计还需 20 秒",
-            "排在第 22 位，预计还需 1 分钟 30 秒",
-        ]

@@ -12,6 +12,7 @@ from tests.app_process import AppProcess
 from tests.backends.hostile_server import HostileServer
 from tests.backends.refusing import Refuses, Server, has, openai, says_so
 from tests.e2e.chat import Chat, NewVisitor
+from tests.e2e.conftest import kept_port
 
 REFUSES = Server("", [Refuses(has("top_k"), says_so(400, openai("不支持参数 top_k")))], frozenset())
 
@@ -21,7 +22,10 @@ async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppProc
     async with HostileServer(REFUSES) as endpoint:
         folder = tmp_path_factory.mktemp("refusing")
         async with AppProcess(
-            folder, "--endpoint", endpoint.url, "--model", "m", "--no-titles", preloaded=True
+            folder,
+            *("--endpoint", endpoint.url, "--model", "m", "--no-titles"),
+            port=kept_port(),
+            preloaded=True,
         ) as app:
             yield app
 

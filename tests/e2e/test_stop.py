@@ -14,6 +14,7 @@ from playwright.async_api import expect
 from tests.app_process import AppProcess
 from tests.browser import PATIENCE
 from tests.e2e.chat import Chat, NewVisitor, Server, eventually, words
+from tests.e2e.conftest import kept_port
 from tests.scripted_endpoint import ScriptedEndpoint
 
 
@@ -61,7 +62,9 @@ async def test_escape_stops(chat: Chat) -> None:
 async def embedded(demo_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppProcess]:
     """The app as it starts without any flag: on the embedded model."""
     env = {"WEBCHAT_CACHE_DIR": str(demo_gguf.parents[1]), "WEBCHAT_TITLES": "false"}
-    async with AppProcess(tmp_path_factory.mktemp("embedded"), env=env, preloaded=True) as app:
+    async with AppProcess(
+        tmp_path_factory.mktemp("embedded"), env=env, port=kept_port(), preloaded=True
+    ) as app:
         yield app
 
 

@@ -1,8 +1,10 @@
-// Distances in time, in both languages, and the days of the list of conversations.
+// Distances in time and places in line, in both languages, and the days of the list of conversations.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
+import { placeText } from "../../webchat/ui/assets/conversation/format.js";
 import { calendar } from "../../webchat/ui/assets/sidebar/calendar.js";
 import { ago, lastDay, until } from "../../webchat/ui/assets/times.js";
 
@@ -49,4 +51,30 @@ test("conversations are grouped by day", () => {
   const named = calendar(new Date(2026, 2, 10, 15), "en", (key) => key);
   const groups = [0, 1, 2, 7, 8, 20, 100].map((back) => named(new Date(2026, 2, 10 - back, 14).toISOString()));
   assert.deepEqual(groups, ["sidebar.today", "sidebar.yesterday", "sidebar.week", "sidebar.week", "March", "February", "November 2025"]);
+});
+
+const placed = (language, places) => {
+  const address = new URL(`../../webchat/ui/locales/${language}/transcript.json`, import.meta.url);
+  const table = JSON.parse(readFileSync(address, "utf8"));
+  const t = (key, params = {}) => table[key].replace(/\{(\w+)\}/g, (_, name) => params[name]);
+  return places.map(([place, eta_seconds]) => placeText({ place, eta_seconds }, t, language).replaceAll("\u00a0", " "));
+};
+
+test("a place in line, and how long it may take, read as people say them", () => {
+  const ordinals = ["2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "23rd", "101st", "111th"];
+  const numbers = ordinals.map((ordinal) => [Number.parseInt(ordinal), null]);
+  assert.deepEqual(placed("en", numbers), ordinals.map((ordinal) => `${ordinal} in line`));
+  assert.deepEqual(placed("en", [[1, null], [1, 0.4], [3, 21.4], [4, 58], [4, 100]]), [
+    "You are next",
+    "You are next, about 5 s",
+    "3rd in line, about 20 s",
+    "4th in line, about 1 min",
+    "4th in line, about 1 min 30 s",
+  ]);
+  assert.deepEqual(placed("zh-CN", [[1, null], [2, null], [3, 21.4], [22, 100]]), [
+    "下一个就是你",
+    "排在第 2 位",
+    "排在第 3 位，预计还需 20 秒",
+    "排在第 22 位，预计还需 1 分钟 30 秒",
+  ]);
 });
