@@ -11,10 +11,11 @@ import gradio as gr
 import segno
 
 from webchat.api import Services
-from webchat.console.asking import QUIET, Caller, handler, selecting, tell
+from webchat.console.asking import QUIET, Caller, handler, tell
 from webchat.console.labels import Labels
 from webchat.console.link_form import OFFERED, create_form, offered, read_form, values_of
-from webchat.console.paging import FIRST, Paged, Pager, Place, create_table, shown
+from webchat.console.listing import MOST_SEARCHED, Listing, create_search
+from webchat.console.paging import FIRST, Paged, Place, shown
 from webchat.console.times import last_day, moment, plain, short
 from webchat.sharing import LinkState, NewLink, change_link, duplicate_link, new_link, state_of
 from webchat.store.errors import NotFound
@@ -22,7 +23,6 @@ from webchat.store.link_records import Link, ListedLink
 from webchat.store.records import Page
 
 MOST_SHOWN = 50
-_MOST_SEARCHED = 200
 REFRESH_SECONDS = 4
 COLUMNS = ("name", "state", "people", "messages", "tokens", "seen", "expires", "id")
 
@@ -67,7 +67,7 @@ class Links(Paged):
     async def show(self, caller: Caller, text: object = "", place: Place = FIRST) -> tuple[Any, ...]:
         """The table, the choice of a link, whether there is any, a note on there being none, and the table's
         pager."""
-        wanted = text[:_MOST_SEARCHED].strip() if isinstance(text, str) else ""
+        wanted = text[:MOST_SEARCHED].strip() if isinstance(text, str) else ""
         page: Page[ListedLink] = await self._store.call(
             self._store.listed_links, text=wanted, cursor=place.cursor, limit=MOST_SHOWN
         )
@@ -244,24 +244,10 @@ def create_links(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Label
     if services.access == "local":
         gr.Markdown(label("console.links.only_here"), elem_classes=["wc-note"])
     with gr.Row(elem_classes=["wc-bar"]):
-        search = gr.Textbox(
-            placeholder=label("console.links.search"),
-            label=label("console.links.search"),
-            show_label=False,
-            container=False,
-            max_length=_MOST_SEARCHED,
-            elem_id="wc-links-search",
-        )
-    note = gr.Markdown(visible=False)
-    table = create_table("wc-links-table")
-    pager = Pager(label, "links")
-    with gr.Column(elem_classes=["wc-card"], visible=False) as card:
-        link = gr.Dropdown(choices=[], label=label("console.links.link"), elem_id="wc-links-link")
-        about = gr.Markdown(visible=False)
-        with gr.Row(elem_classes=["wc-buttons"]):
-            buttons = [
-                gr.Button(label(f"console.links.{one.name}"), visible=False, min_width=0) for one in BUTTONS
-            ]
+        search = create_search(label, "links")
+    listing = Listing(label, "links", "link", [one.name for one in BUTTONS], search)
+    link = listing.choice
+    with listing.card:
         url = gr.Textbox(visible=False, interactive=False, buttons=["copy"], elem_id="wc-links-url")
         qr = gr.Markdown(visible=False, elem_id="wc-links-qr")
     editing = gr.Textbox("", visible=False)
@@ -273,27 +259,19 @@ def create_links(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Label
             )
             cancel = gr.Button(label("console.links.cancel"), visible=False, min_width=0)
 
-    listed: Any = {"outputs": [table, link, card, note, *pager.parts], **QUIET}
-    again: Any = {"inputs": [search, pager.place], **listed}
-    described: Any = {"inputs": [link], "outputs": [about, *buttons], **QUIET}
-    show, tell = handler("operator", links.show), handler("operator", links.about)
     made, whole = [url, qr], [editing, form, save, cancel, *fields]
     page.load(handler("operator", links.offer), None, [fields[at] for at in OFFERED], **QUIET)
-    first = handler("operator", links.first)
-    gr.on([page.load, search.submit], first, [search], **listed)
-    pager.older.click(handler("operator", links.older), **again)
-    pager.newer.click(handler("operator", links.newer), **again)
-    looked: Any = {"inputs": [link, search, pager.place], "outputs": [table, about], **QUIET}
+    listing.bind(links, [page.load, search.submit])
     timer = gr.Timer(REFRESH_SECONDS, active=False)
+    looked: Any = {"inputs": [link, *listing.wanted], "outputs": [listing.table, listing.about], **QUIET}
     timer.tick(handler("operator", links.tick), **looked)
-    table.select(selecting("operator", links.chosen), None, link, **QUIET).success(show, **again)
-    link.change(tell, **described)
-    for one, button in zip(BUTTONS, buttons, strict=True):
-        outputs: Any = whole if one.name == "change" else made
-        done = button.click(handler("operator", getattr(links, one.name)), link, outputs, **QUIET)
-        if one.name != "change":
-            done.success(show, **again).success(tell, **described)
+    for one, button in listing.buttons.items():
+        run = handler("operator", getattr(links, one))
+        if one == "change":
+            button.click(run, link, whole, **QUIET)
+        else:
+            listing.renew(button.click(run, link, made, **QUIET))
     cancel.click(handler("operator", links.cancel), None, whole, **QUIET)
     saved = save.click(handler("operator", links.save), [editing, *fields], [*made, link, *whole], **QUIET)
-    saved.success(first, [search], **listed).success(tell, **described)
+    listing.renew(saved, first=True)
     return timer

@@ -11,10 +11,11 @@ import gradio as gr
 from webchat.api import Services
 from webchat.auth.passwords.accounts import add_account, reset_password
 from webchat.auth.passwords.checking import MOST_NAME_CHARS
-from webchat.console.asking import QUIET, Caller, handler, refuse, selecting, tell
+from webchat.console.asking import QUIET, Caller, handler, refuse, tell
 from webchat.console.confirming import Question, asked, unasked
 from webchat.console.labels import Labels
-from webchat.console.paging import FIRST, Paged, Pager, Place, create_table, shown
+from webchat.console.listing import MOST_SEARCHED, Listing, create_search
+from webchat.console.paging import FIRST, Paged, Place, shown
 from webchat.console.times import moment, person_name, plain
 from webchat.store.errors import NotFound
 from webchat.store.people_records import PASSWORD_ISSUER, Person
@@ -22,7 +23,6 @@ from webchat.store.records import Page
 from webchat.turns.deleting import Deleting
 
 MOST_SHOWN = 50
-_MOST_SEARCHED = 200
 
 COLUMNS = ("name", "way", "role", "seen", "state", "id")
 
@@ -38,7 +38,7 @@ class People(Paged):
     async def show(self, caller: Caller, text: object, place: Place = FIRST) -> tuple[Any, ...]:
         """The table, the choice of a person, whether there is any, what to know about the table, and its
         pager."""
-        wanted = _line(text, _MOST_SEARCHED)
+        wanted = _line(text, MOST_SEARCHED)
         page: Page[Person] = await self._store.call(
             self._store.search_people, wanted, MOST_SHOWN, place.cursor
         )
@@ -201,25 +201,10 @@ def create_people(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labe
     """The tab's components and what they do."""
     people = People(services)
     with gr.Row(elem_classes=["wc-bar"]):
-        search = gr.Textbox(
-            placeholder=label("console.people.search"),
-            label=label("console.people.search"),
-            show_label=False,
-            container=False,
-            max_length=_MOST_SEARCHED,
-            elem_id="wc-people-search",
-        )
+        search = create_search(label, "people")
         refresh = gr.Button(label("console.refresh"), scale=0, min_width=110)
-    note = gr.Markdown(visible=False)
-    table = create_table("wc-people-table")
-    pager = Pager(label, "people")
-    with gr.Column(elem_classes=["wc-card"], visible=False) as card:
-        person = gr.Dropdown(choices=[], label=label("console.people.person"), elem_id="wc-people-person")
-        about = gr.Markdown(visible=False)
-        with gr.Row(elem_classes=["wc-buttons"]):
-            buttons = [
-                gr.Button(label(f"console.people.{one.name}"), visible=False, min_width=0) for one in BUTTONS
-            ]
+    listing = Listing(label, "people", "person", [one.name for one in BUTTONS], search)
+    person = listing.choice
     removal = Question(label, "people", "console.people.remove_now", person)
     told = gr.Textbox(visible=False, interactive=False, buttons=["copy"], elem_id="wc-people-password")
     with gr.Column(elem_classes=["wc-card"], visible=services.passwords is not None):
@@ -231,27 +216,19 @@ def create_people(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labe
             operates = gr.Checkbox(label=label("console.people.as_operator"), elem_id="wc-people-operates")
         add = gr.Button(label("console.people.add"), variant="primary", elem_id="wc-people-add")
 
-    listed: Any = {"outputs": [table, person, card, note, *pager.parts], **QUIET}
-    again: Any = {"inputs": [search, pager.place], **listed}
-    described: Any = {"inputs": [person], "outputs": [about, *buttons], **QUIET}
-    show, tell = handler("operator", people.show), handler("operator", people.about)
-    gr.on([page.load, refresh.click, search.submit], handler("operator", people.first), [search], **listed)
-    pager.older.click(handler("operator", people.older), **again)
-    pager.newer.click(handler("operator", people.newer), **again)
-    table.select(selecting("operator", people.chosen), None, person, **QUIET).success(show, **again)
-    person.change(tell, **described)
-    for one, button in zip(BUTTONS, buttons, strict=True):
-        if one.name == "remove":
-            button.click(handler("operator", people.remove), person, removal.parts, **QUIET)
-            continue
-        done = button.click(handler("operator", getattr(people, one.name)), person, told, **QUIET)
-        done.success(show, **again).success(tell, **described)
+    listing.bind(people, [page.load, refresh.click, search.submit])
+    for one, button in listing.buttons.items():
+        run = handler("operator", getattr(people, one))
+        if one == "remove":
+            button.click(run, person, removal.parts, **QUIET)
+        else:
+            listing.renew(button.click(run, person, told, **QUIET))
     removed = removal.yes.click(
         handler("operator", people.remove_now), [person, removal.about], [person, *removal.parts], **QUIET
     )
-    removed.success(show, **again).success(tell, **described)
+    listing.renew(removed)
     added = add.click(handler("operator", people.add), [name, operates], [told, name, operates], **QUIET)
-    added.success(show, **again)
+    listing.renew(added)
 
 
 def _counted(key: str, count: int) -> str:

@@ -11,10 +11,11 @@ import gradio as gr
 from webchat.api import Services
 from webchat.auth.api_keys import NewKey, new_key, read_key_terms
 from webchat.auth.api_keys.making import MOST_NAME
-from webchat.console.asking import QUIET, Caller, handler, refuse, selecting, tell
+from webchat.console.asking import QUIET, Caller, handler, refuse, tell
 from webchat.console.confirming import Question, asked, unasked
 from webchat.console.labels import Labels
-from webchat.console.paging import FIRST, Paged, Pager, Place, create_table, shown
+from webchat.console.listing import MOST_SEARCHED, Listing, create_search
+from webchat.console.paging import FIRST, Paged, Place, shown
 from webchat.console.times import last_day, moment, person_name, plain, short
 from webchat.store.errors import NotFound
 from webchat.store.key_records import SCOPES, ApiKey, KeyTerms, ListedKey
@@ -23,7 +24,6 @@ from webchat.store.records import Page
 
 MOST_SHOWN = 50
 MOST_PEOPLE = 100
-_MOST_SEARCHED = 200
 COLUMNS = ("name", "owner", "scopes", "models", "limits", "used", "expires", "id")
 COUNTS = ("requests_per_minute", "tokens_per_day", "at_once")
 DEFAULT_LIFETIME = "90d"
@@ -208,7 +208,7 @@ def _ends(caller: Caller, key: ApiKey, now: datetime) -> str:
 
 
 def _line(text: object) -> str:
-    return text[:_MOST_SEARCHED].strip() if isinstance(text, str) else ""
+    return text[:MOST_SEARCHED].strip() if isinstance(text, str) else ""
 
 
 def _create_form(label: Labels) -> tuple[list[Any], gr.Textbox]:
@@ -223,7 +223,7 @@ def _create_form(label: Labels) -> tuple[list[Any], gr.Textbox]:
             DEFAULT_LIFETIME, max_length=40, info=label("console.keys.expires_hint"), **named("expires")
         )
     with gr.Row():
-        find = gr.Textbox(max_length=_MOST_SEARCHED, visible=False, **named("find"))
+        find = gr.Textbox(max_length=MOST_SEARCHED, visible=False, **named("find"))
         person = gr.Dropdown(choices=[], info=label("console.keys.person_hint"), **named("person"))
         models = gr.Dropdown(
             choices=[], multiselect=True, info=label("console.keys.models_hint"), **named("models")
@@ -240,23 +240,10 @@ def create_keys(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels
     """The tab's components and what they do."""
     keys = Keys(services)
     with gr.Row(elem_classes=["wc-bar"]):
-        search = gr.Textbox(
-            placeholder=label("console.keys.search"),
-            label=label("console.keys.search"),
-            show_label=False,
-            container=False,
-            max_length=_MOST_SEARCHED,
-            elem_id="wc-keys-search",
-        )
+        search = create_search(label, "keys")
         refresh = gr.Button(label("console.refresh"), scale=0, min_width=110)
-    note = gr.Markdown(visible=False)
-    table = create_table("wc-keys-table")
-    pager = Pager(label, "keys")
-    with gr.Column(elem_classes=["wc-card"], visible=False) as card:
-        key = gr.Dropdown(choices=[], label=label("console.keys.key"), elem_id="wc-keys-key")
-        about = gr.Markdown(visible=False)
-        with gr.Row(elem_classes=["wc-buttons"]):
-            revoke = gr.Button(label("console.keys.revoke"), visible=False, min_width=0)
+    listing = Listing(label, "keys", "key", ["revoke"], search)
+    key = listing.choice
     revoking = Question(label, "keys", "console.keys.revoke_now", key)
     token = gr.Textbox(visible=False, interactive=False, buttons=["copy"], elem_id="wc-keys-token")
     with gr.Accordion(label("console.keys.new"), open=False, elem_id="wc-keys-form"):
@@ -267,22 +254,13 @@ def create_keys(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels
             )
     name, person, _, scopes, models, *_ = fields
 
-    listed: Any = {"outputs": [table, key, card, note, *pager.parts], **QUIET}
-    again: Any = {"inputs": [search, pager.place], **listed}
-    described: Any = {"inputs": [key], "outputs": [about, revoke], **QUIET}
-    show, say = handler("operator", keys.show), handler("operator", keys.about)
-    first = handler("operator", keys.first)
     page.load(handler("operator", keys.offer), None, [scopes, models, person, find], **QUIET)
     find.submit(handler("operator", keys.find), find, [person, find], **QUIET)
-    gr.on([page.load, refresh.click, search.submit], first, [search], **listed)
-    pager.older.click(handler("operator", keys.older), **again)
-    pager.newer.click(handler("operator", keys.newer), **again)
-    table.select(selecting("operator", keys.chosen), None, key, **QUIET).success(show, **again)
-    key.change(say, **described)
-    revoke.click(handler("operator", keys.revoke), key, revoking.parts, **QUIET)
+    listing.bind(keys, [page.load, refresh.click, search.submit])
+    listing.buttons["revoke"].click(handler("operator", keys.revoke), key, revoking.parts, **QUIET)
     revoked = revoking.yes.click(
         handler("operator", keys.revoke_now), [key, revoking.about], [token, *revoking.parts], **QUIET
     )
-    revoked.success(show, **again).success(say, **described)
+    listing.renew(revoked)
     made = make.click(handler("operator", keys.make), fields, [token, key, name], **QUIET)
-    made.success(first, [search], **listed).success(say, **described)
+    listing.renew(made, first=True)

@@ -9,10 +9,10 @@ from typing import Any
 import gradio as gr
 
 from webchat.api import Services
-from webchat.console.asking import QUIET, Caller, handler, refuse, selecting, tell
+from webchat.console.asking import QUIET, Caller, handler, refuse, tell
 from webchat.console.confirming import Question, asked, unasked
 from webchat.console.labels import Labels
-from webchat.console.paging import create_table
+from webchat.console.listing import Listing
 from webchat.console.times import moment, plain, short
 from webchat.store.errors import NotFound
 from webchat.store.webhook_records import EVENTS, ListedWebhook, Webhook
@@ -196,18 +196,8 @@ def create_webhooks(page: gr.Blocks, _tab: gr.Tab, services: Services, label: La
     webhooks = Webhooks(services)
     with gr.Row(elem_classes=["wc-bar"]):
         refresh = gr.Button(label("console.refresh"), scale=0, min_width=110, elem_id="wc-webhooks-refresh")
-    note = gr.Markdown(visible=False)
-    table = create_table("wc-webhooks-table")
-    with gr.Column(elem_classes=["wc-card"], visible=False) as card:
-        webhook = gr.Dropdown(
-            choices=[], label=label("console.webhooks.webhook"), elem_id="wc-webhooks-webhook"
-        )
-        about = gr.Markdown(visible=False, elem_id="wc-webhooks-about")
-        with gr.Row(elem_classes=["wc-buttons"]):
-            buttons = [
-                gr.Button(label(f"console.webhooks.{one.name}"), visible=False, min_width=0)
-                for one in BUTTONS
-            ]
+    listing = Listing(label, "webhooks", "webhook", [one.name for one in BUTTONS])
+    webhook = listing.choice
     removal = Question(label, "webhooks", "console.webhooks.remove_now", webhook)
     secret = gr.Textbox(visible=False, interactive=False, buttons=["copy"], elem_id="wc-webhooks-secret")
     with gr.Accordion(label("console.webhooks.new"), open=False, elem_id="wc-webhooks-form"):
@@ -226,27 +216,22 @@ def create_webhooks(page: gr.Blocks, _tab: gr.Tab, services: Services, label: La
                 label("console.webhooks.make"), variant="primary", min_width=0, elem_id="wc-webhooks-add"
             )
 
-    listed: Any = {"outputs": [table, webhook, card, note], **QUIET}
-    described: Any = {"inputs": [webhook], "outputs": [about, *buttons], **QUIET}
-    show, say = handler("operator", webhooks.show), handler("operator", webhooks.about)
     page.load(handler("operator", webhooks.offer), None, events, **QUIET)
-    gr.on([page.load, refresh.click], show, None, **listed).success(say, **described)
-    table.select(selecting("operator", webhooks.chosen), None, webhook, **QUIET).success(show, **listed)
-    webhook.change(say, **described)
-    for one, button in zip(BUTTONS, buttons, strict=True):
-        run = handler("operator", getattr(webhooks, one.name))
-        if one.name == "remove":
+    listing.tell(listing.bind(webhooks, [page.load, refresh.click]).success)
+    for one, button in listing.buttons.items():
+        run = handler("operator", getattr(webhooks, one))
+        if one == "remove":
             button.click(run, webhook, removal.parts, **QUIET)
-            continue
-        button.click(run, webhook, None, **QUIET).success(show, **listed).success(say, **described)
+        else:
+            listing.renew(button.click(run, webhook, None, **QUIET))
     removed = removal.yes.click(
         handler("operator", webhooks.remove_now),
         [webhook, removal.about],
         [webhook, secret, *removal.parts],
         **QUIET,
     )
-    removed.success(show, **listed).success(say, **described)
+    listing.renew(removed)
     added = add.click(
         handler("operator", webhooks.add), [url, events, content], [secret, webhook, url], **QUIET
     )
-    added.success(show, **listed).success(say, **described)
+    listing.renew(added)
