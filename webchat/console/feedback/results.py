@@ -95,7 +95,7 @@ def create_results(label: Labels) -> tuple[gr.Accordion, Any, gr.Radio, list[Any
             elem_id="wc-feedback-unit",
         )
         preferred = create_table()
-        notes = gr.Markdown(visible=False)
+        notes = gr.Markdown(label("console.feedback.counting"))  # until the first results
         gr.Markdown(label("console.feedback.results_are"))
     return expanded, drawn, unit, [liked, preferred, notes]
 
