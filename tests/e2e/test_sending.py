@@ -30,6 +30,34 @@ async def test_two_enters_make_one_reply(chat: Chat, endpoint: ScriptedEndpoint)
     assert len(endpoint.calls) == before + 1
 
 
+@pytest.mark.parametrize("edited", [False, True])
+async def test_enter_before_the_models_are_known_counts_for_the_same_words(
+    app: AppProcess, visitor: NewVisitor, endpoint: ScriptedEndpoint, edited: bool
+) -> None:
+    before = len(endpoint.calls)
+    known = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await known.wait()
+        await route.continue_()
+
+    page = await (await visitor()).new_page()
+    await page.route("**/api/models**", hold)
+    chat = await Chat(page, app.url).open()
+    await chat.box.fill("words=3")
+    await chat.box.press("Enter")
+    await expect(page.locator("#wc-composer-note")).to_have_text("No model is available yet.")
+    if edited:
+        await chat.box.press_sequentially("0")
+    known.set()
+    if edited:
+        await expect(page.locator("#wc-send")).to_be_enabled()
+        await expect(chat.box).to_have_value("words=30")
+    else:
+        await chat.whole(words(3))
+    assert len(endpoint.calls) == before + (not edited)
+
+
 async def test_a_retried_request_makes_one_reply(server: Server, endpoint: ScriptedEndpoint) -> None:
     before = len(endpoint.calls)
     answers = await asyncio.gather(*(server.ask("words=3", key="the-same") for _ in range(5)))

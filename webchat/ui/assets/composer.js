@@ -28,8 +28,9 @@ const HARDWARE = /^(Tab|Escape|Control|Alt|Meta|Arrow\w+|F\d+)$/; // keys that n
 // sent: {key, text} of what came back from the outbox: sent again as it was, it is the same message.
 // unknown: there is no such conversation; what is written in it goes into a new one.
 // refused: {words, why} that a rule did not let through; hindrance: why Enter did nothing. Said until something changes.
-/** @type {{ id: string | null, unknown: boolean, running: string | null, limit: number, template: TemplateUse | null, sent: Draft["sent"], refused: { words: string, why: string } | null, hindrance: string | null, keyboard: boolean, out: string }} */
-const state = { id: null, unknown: false, running: null, limit: Infinity, template: null, sent: null, refused: null, hindrance: null, keyboard: false, out: "" };
+// early: the words on which Enter came before the page knew its models and the conversation. ready: it knows its models.
+/** @type {{ id: string | null, unknown: boolean, running: string | null, limit: number, template: TemplateUse | null, sent: Draft["sent"], refused: { words: string, why: string } | null, hindrance: string | null, early: string | null, ready: boolean, keyboard: boolean, out: string }} */
+const state = { id: null, unknown: false, running: null, limit: Infinity, template: null, sent: null, refused: null, hindrance: null, early: null, ready: false, keyboard: false, out: "" };
 /** @type {Surroundings} */
 let ctx = { transcript: null, templates: () => Promise.reject(new Error("not mounted")) };
 /** @type {HTMLTextAreaElement} */
@@ -76,15 +77,13 @@ export function mountComposer(element, surroundings) {
   bus.on("leaf", ({ conversationId, running }) => {
     if (conversationId !== state.id) return;
     state.running = running;
-    state.hindrance = null;
-    refresh();
+    again();
   });
   bus.on("shown", refresh);
   for (const event of /** @type {const} */ (["me", "settings"])) bus.on(event, refresh);
-  // Enter pressed before the page knew its models may work now.
   bus.on("models", () => {
-    state.hindrance = null;
-    refresh();
+    state.ready = true;
+    again();
   });
   bus.on("stop", refresh);
   bus.on("outbox", onOutbox);
@@ -109,7 +108,7 @@ export const composer = {
   /** @param {string | null} id */
   show(id) {
     if (state.unknown && id !== state.id) drafts.move(place(), "new");
-    Object.assign(state, { id, unknown: false, running: null, hindrance: null });
+    Object.assign(state, { id, unknown: false, running: null, hindrance: null, early: null });
     slash?.close();
     restore(drafts.get(place()));
     // A closed tab left words here.
@@ -185,6 +184,7 @@ function submit() {
   const words = text.value;
   if (!words.trim() || tooLong()) return;
   state.hindrance = hindrance();
+  state.early = state.hindrance && !knows() ? words : null;
   if (!state.hindrance) {
     const { template, sent } = state;
     ctx.transcript?.send(words, { template, key: sent?.text === words ? sent.key : undefined, against: comparing.against });
@@ -192,6 +192,16 @@ function submit() {
     if (state.id === null) drafts.put("settings:new", null);
   }
   refresh();
+}
+
+const knows = () => Boolean(ctx.transcript?.loaded && (settings.model || state.ready));
+
+// What stood in the way of Enter may have gone. If the words are still the same, it counts now.
+function again() {
+  const { early } = state;
+  Object.assign(state, { hindrance: null, early: null });
+  if (early !== null && early === text.value) submit();
+  else refresh();
 }
 
 function hindrance() {
@@ -270,7 +280,7 @@ function onKey(event) {
 /** @param {Event} event */
 function onInput(event) {
   if (!text.value.trim()) Object.assign(state, { template: null, sent: null });
-  state.hindrance = null;
+  Object.assign(state, { hindrance: null, early: null });
   keep();
   refresh();
   if (!event.isTrusted) slash?.close(); // not typed: a draft, or what a template made
