@@ -341,7 +341,9 @@ async def test_replies_that_a_full_disk_broke_off_are_written_once_there_is_spac
         assert (full.state, full.failed) == ("open", 0)
         assert backend.asked == AT_ONCE, "no model is asked for what can't be stored"
         limit(1_000_000)
-        await Replayer(store, turns).do_open()
+        for _ in range(AT_ONCE):  # a pass may first find that a reply begun before it was broken off
+            with suppress(StoreUnavailable):
+                await Replayer(store, turns).do_open()
     ended = store.replay_run(operator.owner, run.id)
     assert (ended.state, ended.done, ended.failed) == ("done", ITEMS, 0)
 
