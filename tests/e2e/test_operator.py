@@ -49,11 +49,11 @@ async def moderated(
 
 
 async def come_by(app: AppProcess, visitor: NewVisitor, kind: str, **options: Any) -> Chat:
-    """Somebody who opens a link the start printed. kind: what its token begins with."""
+    """Somebody who opens a link the last start printed. kind: what its token begins with."""
 
     async def printed() -> str | None:
-        found = re.search(rf"\S+/t#{kind}\S+", app.log.read_text(encoding="utf-8"))
-        return found and found.group()
+        found = re.findall(rf"\S+/t#{kind}\S+", app.log.read_text(encoding="utf-8"))
+        return found[-1] if found else None
 
     chat = Chat(await (await visitor(**options)).new_page(), app.url)
     await chat.page.goto(await eventually(printed, bool))
