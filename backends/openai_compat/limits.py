@@ -10,16 +10,6 @@ one."""
 MEDIA_BYTES = 64 << 20
 """Of the pictures and sound in one: ten of the largest that models make."""
 
-KEPT_BYTES = 4 << 20
-"""Of a picture or sound that is kept: a PNG of 1024 by 1024 has 1 to 3 MB, four minutes of MP3 have 4. What
-is larger is only named."""
-
-KEPT_REPLY_BYTES = 16 << 20
-"""Of all that is kept of one reply."""
-
-KEPT_IN_REPLY = 16
-"""Pictures and sounds that are kept of one reply."""
-
 LIST_BYTES = 2 << 20
 """Of a list of models; the longest there is has a third of it."""
 

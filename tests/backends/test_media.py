@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends.media import KEPT_BYTES, KEPT_IN_REPLY, KEPT_REPLY_BYTES, name_of
 from backends.openai_compat import OpenAICompatBackend
-from backends.openai_compat.limits import KEPT_BYTES, KEPT_IN_REPLY, KEPT_REPLY_BYTES
-from backends.openai_compat.replies.media import SHORT, DataCutter, Keeper, MediaReader, name_of
+from backends.openai_compat.replies.media import SHORT, DataCutter, Keeper, MediaReader
 from backends.openai_compat.replies.reply import Reply
 from backends.options import EndpointOptions
 from backends.types import Media, Message, Request, TextDelta

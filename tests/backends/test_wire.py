@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from backends.errors import BackendError, BadResponse
+from backends.media import name_of
 from backends.openai_compat import OpenAICompatBackend
 from backends.openai_compat.limits import EVENT_BYTES
-from backends.openai_compat.replies.media import name_of
 from backends.options import EndpointOptions
 from backends.types import Event, Finished, Message, Request, TextDelta
 from tests.backends.hostile_server import DONE, Answer, End, HostileServer, says, sse, status

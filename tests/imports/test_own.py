@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sqlite3
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,18 +13,21 @@ from typing import Any
 import pytest
 
 from backends.echo import EchoBackend
+from backends.media import name_of
 from backends.types import Role, ToolCall
 from tests.api.conftest import MakeSite, make_site
 from tests.api.test_exports import _grown
+from tests.api.test_media import PNG, SVG, WAV, address, drawn, image, names
 from tests.imports.into import Into, importer
 from tests.store.talk import called
-from webchat.imports import Found
-from webchat.imports.archives import Files
-from webchat.imports.notes import BadEntry
+from webchat.imports import Found, archives
+from webchat.imports.archives import Files, opened
+from webchat.imports.notes import BadEntry, Unreadable
 from webchat.imports.readers import own
 from webchat.imports.trees import MOST_CHARS, put_right
 from webchat.store import Store
 from webchat.store.import_records import ImportedConversation, ImportedMessage
+from webchat.store.verbs.media import PART_BYTES
 
 __all__ = ["make_site"]
 
@@ -133,6 +139,72 @@ async def test_importing_into_the_same_account_adds_only_what_is_gone(
         found = await _bring(site.store, stranger.id, path)
         assert found.counts["new"] == 2
         assert (await client.get("/api/export")).json()["conversations"] == original["conversations"]
+
+
+async def test_the_zip_brings_pictures_and_sounds_back(make_site: MakeSite, tmp_path: Path) -> None:
+    path = tmp_path / "ours.zip"
+    large = PNG + bytes(PART_BYTES)
+    async with drawn(make_site, image("image/png", large), image("audio/wav", WAV)) as (site, client, *_):
+        path.write_bytes((await client.get("/api/export", params={"format": "zip"})).content)
+        original = (await client.get("/api/export")).json()
+        (whole,) = original["conversations"]
+        one = await client.get(f"/api/conversations/{whole['id']}/export", params={"format": "zip"})
+        assert zipfile.ZipFile(io.BytesIO(one.content)).testzip() is None
+        reader = site.visitor()
+        found = await _bring(site.store, reader.id, path)
+        assert (found.counts["new"], found.problems) == (1, [])
+        other = site.client(reader)
+        back = (await other.get("/api/export")).json()
+        assert normalised(back) == normalised(original)
+        reply = back["conversations"][0]["messages"][-1]
+        kept = [(await other.get(address(reply, name))).content for name in names(reply)]
+        assert kept == [large, WAV]
+        assert (await _bring(site.store, reader.id, path)).counts["unchanged"] == 1
+        # An export without them, or an import that was cut off, is made whole by the next.
+        with sqlite3.connect(tmp_path / "chat.db") as file:
+            file.execute("DELETE FROM media WHERE part = 1 AND message_id = ?", (reply["id"],))
+        assert (await _bring(site.store, reader.id, path)).counts["extended"] == 1
+        assert (await other.get(address(reply, names(reply)[0]))).content == large
+
+
+async def test_of_a_zip_only_data_that_is_what_its_name_says_is_kept(
+    make_site: MakeSite, tmp_path: Path
+) -> None:
+    path = tmp_path / "changed.zip"
+    async with drawn(make_site, image("image/png", PNG), image("audio/wav", WAV)) as (site, client, reply, _):
+        answer = await client.get("/api/export", params={"format": "zip"})
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as old, zipfile.ZipFile(path, "w") as new:
+            changed, *_ = (name for name in old.namelist() if name.startswith("media/"))
+            for member in old.namelist():
+                new.writestr(member, SVG if member == changed else old.read(member))
+        reader = site.visitor()
+        found = await _bring(site.store, reader.id, path)
+        (problem,) = found.problems
+        assert (problem.note.code, problem.note.params) == ("media_missing", {"count": 1})
+        other = site.client(reader)
+        (whole,) = (await other.get("/api/export")).json()["conversations"]
+        assert [f"media/{one['name']}" for one in whole["media"]] == [
+            f"media/{name}" for name in names(reply) if f"media/{name}" != changed
+        ]
+
+
+def test_no_file_says_the_same_data_more_often_than_any_export_is_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, name = tmp_path / "many.zip", name_of(PNG)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"media/{name}", PNG)
+    entry = {
+        "title_by": "user", "active_leaf_id": "m", "messages": [], "provenance": {},
+        "media": [{"message_id": str(number), "name": name} for number in range(100)],
+    }  # fmt: skip
+    with opened(path) as source:
+        read = own.read(entry, source.files)
+        assert read is not None
+        assert len(read.media) == 100
+    monkeypatch.setattr(archives, "MOST_READ", 50 * len(PNG))
+    with opened(path) as source, pytest.raises(Unreadable):
+        own.read(entry, source.files)
 
 
 @pytest.mark.parametrize("form", ["openai", "sharegpt"])

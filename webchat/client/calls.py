@@ -32,7 +32,7 @@ from webchat.client.errors import refusal
 A = TypeVar("A", bound=Answer | None)
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., object])
-Format = Literal["json", "markdown", "html", "openai", "sharegpt"]
+Format = Literal["json", "zip", "markdown", "html", "openai", "sharegpt"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,26 +61,45 @@ class Document:
     stream: BinaryIO
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
-    """What else is in a zip. names: of attachments, by the ids that messages call them by; sizes: of the
-    members."""
-
-    names: Mapping[str, str] = field(default_factory=dict)
-    sizes: Mapping[str, int] = field(default_factory=dict)
-
-    def name(self, id: str) -> str:
-        """An attachment's name, as far as the file knows it."""
-        bare = id.rpartition("://")[2].partition("#")[0]
-        return self.names.get(bare) or self.names.get(f"{bare}.dat") or bare
-
-
 @dataclass(slots=True)
 class Progress:
     """How much of a file was read. read, size: bytes, unpacked."""
 
     read: int = 0
     size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What else is in a zip. names: of attachments, by the ids that messages call them by; sizes: of the
+    members. given: how much of those was read as data."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    archive: zipfile.ZipFile | None = None
+    given: Progress = field(default_factory=Progress)
+
+    def name(self, id: str) -> str:
+        """An attachment's name, as far as the file knows it."""
+        bare = id.rpartition("://")[2].partition("#")[0]
+        return self.names.get(bare) or self.names.get(f"{bare}.dat") or bare
+
+    def data(self, name: str, most: int) -> bytes | None:
+        """A member's data; `None` if there is none of the name, if it has more than `most` bytes, or if it is
+        damaged. Raises Unreadable where all of it together is more than an export has: many may name one."""
+        if self.archive is None or not 0 < self.sizes.get(name, 0) <= most:
+            return None
+        member = self.archive.getinfo(name)
+        try:
+            with self.archive.open(member) as packed:
+                data = _stream(packed, self.given, member.compress_size).read(most + 1)
+        except _BROKEN:
+            return None
+        except Unreadable as error:
+            if error.note.code == "zip_damaged":
+                return None
+            raise
+        return data if len(data) <= most else None
 
 
 class _Counted(io.RawIOBase):
@@ -158,7 +177,8 @@ def _zipped(archive: zipfile.ZipFile) -> Opened:
         raise Unreadable("zip_packed")
     read = [member for member in members if _is_json_member(archive, member)]
     progress = Progress(size=sum(member.file_size for member in read))
-    files = Files(_names(archive, read), {member.filename: member.file_size for member in members})
+    sizes = {member.filename: member.file_size for member in members}
+    files = Files(_names(archive, read), sizes, archive)
     documents = (
         Document(printable(member.filename), _stream(archive.open(member), progress, member.compress_size))
         for member in sorted(read, key=lambda one: one.filename)

@@ -6,7 +6,7 @@ Times are aware datetimes in UTC.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -16,6 +16,9 @@ from webchat.store.records import ConversationSettings, Failure, Provenance, Tem
 
 OURS = "webchat"
 """The product of our own exports: their ids may be those of conversations that are here."""
+
+MEDIA_FOLDER = "media/"
+"""Of the zip of an own export: the pictures and sounds, each under its name."""
 
 Outcome = Literal["new", "extended", "unchanged", "deleted"]
 """What became of a conversation. `deleted`: its owner deleted an earlier import of it, and it stays
@@ -73,6 +76,18 @@ class ImportedMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportedMedia:
+    """A picture or sound of a reply. message: its id in the file. size: in bytes. read: its data, while the
+    file is open; `None` if it is not what its name says."""
+
+    message: str
+    name: str
+    media_type: str
+    size: int
+    read: Callable[[], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
 class ImportedConversation:
     """A conversation of a file. source: its id there, or a digest of what identifies it. messages: a tree.
     leaf: id of the last message shown; `None` for the newest. details: everything without a place of its own,
@@ -91,6 +106,7 @@ class ImportedConversation:
     settings: ConversationSettings = field(default_factory=ConversationSettings)
     details: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[Note, ...] = ()
+    media: tuple[ImportedMedia, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 
-from backends.openai_compat.limits import EVENT_BYTES, KEPT_BYTES, KEPT_REPLY_BYTES, MEDIA_BYTES
+from backends.media import KEPT_BYTES, KEPT_REPLY_BYTES
+from backends.openai_compat.limits import EVENT_BYTES, MEDIA_BYTES
 
 PIECE = 64 << 10
 """What is held beyond this is looked at for base64."""

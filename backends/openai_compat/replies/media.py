@@ -16,9 +16,9 @@ from base64 import b64decode
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from backends.openai_compat.limits import KEPT_BYTES, KEPT_IN_REPLY, KEPT_REPLY_BYTES
+from backends.media import KEPT_BYTES, KEPT_IN_REPLY, KEPT_REPLY_BYTES, checked_type, name_of
 from backends.openai_compat.replies.held import KEPT_CHARS, base64_chars
-from backends.types import SURE_MEDIA, Media
+from backends.types import Media
 
 SHORT = 1000
 """Characters of base64 that stay as they are, unless Markdown links to them: an icon in somebody's code."""
@@ -37,38 +37,11 @@ _SOUND = ("audio", "output_audio", "input_audio", "audio_url")
 _WORD = re.compile(r"[a-z0-9][\w.+-]{0,29}")
 
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
-
-_SIGNS = (
-    ("image/png", re.compile(rb"\x89PNG\r\n\x1a\n")),
-    ("image/jpeg", re.compile(rb"\xff\xd8\xff")),
-    ("image/gif", re.compile(rb"GIF8[79]a")),
-    ("image/webp", re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
-    ("audio/wav", re.compile(rb"RIFF.{4}WAVE", re.DOTALL)),
-    ("audio/ogg", re.compile(rb"OggS")),
-    ("audio/mpeg", re.compile(rb"ID3|\xff[\xf2\xf3\xfa\xfb]")),
-)
-"""How files of `SURE_MEDIA` begin. Without it no server is believed."""
 
 
 def stand_in(media_type: str, size: int, name: str = "") -> str:
     """The URL that replaces the data. size: in bytes. name: of the `Media`, if it is kept."""
     return f"data:{media_type};size={size}{f';id={name}' if name else ''},"
-
-
-def name_of(data: bytes) -> str:
-    """The name under which data is kept. It has no digits, so that code looking for numbers in a text finds
-    none."""
-    return hashlib.sha256(data).hexdigest()[:16].translate(_LETTERS)
-
-
-def checked_type(told: str, data: bytes) -> str:
-    """The type of the data according to its first bytes, or else as reported, unless that type would have
-    matching first bytes."""
-    for media_type, sign in _SIGNS:
-        if sign.match(data):
-            return media_type
-    return f"{told.partition('/')[0]}/unknown" if told in SURE_MEDIA else told
 
 
 class Body:

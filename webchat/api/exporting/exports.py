@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -16,27 +15,28 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webchat import sentences
-from webchat.api.exporting.archive import SCHEMA, conversation_archive
+from webchat.api.exporting.archive import json_pieces, zip_pieces
 from webchat.api.exporting.lines import openai_line, sharegpt_line
 from webchat.api.exporting.markdown import conversation_markdown
 from webchat.api.exporting.page import Page
 from webchat.api.filenames import disposition
 from webchat.api.reading import Caller, Language, PathId
 from webchat.api.services import Services
-from webchat.api.wire.base import Id, time_text
+from webchat.api.wire.base import Id
 from webchat.api.work import PLACES
 from webchat.slots import Crowded, Slots
 from webchat.store import ExportedConversation, NotFound
 from webchat.store.records import Owner
 from webchat.turns.comparing.blind import blinded
 
-Form = Literal["json", "markdown", "html", "openai", "sharegpt"]
+Form = Literal["json", "zip", "markdown", "html", "openai", "sharegpt"]
 ExportFormat = Annotated[Form, Query(alias="format")]
 MOST_SELECTED = 100
 Selection = Annotated[list[Id], Query(default_factory=list, alias="id", max_length=MOST_SELECTED)]
 
 _KINDS: dict[Form, tuple[str, str]] = {
     "json": (".json", "application/json"),
+    "zip": (".zip", "application/zip"),
     "markdown": (".md", "text/markdown; charset=utf-8"),
     "html": (".html", "text/html; charset=utf-8"),
     "openai": (".jsonl", "application/jsonl"),
@@ -70,7 +70,8 @@ class Exports:
     async def one(
         self, owner: Caller, id: PathId, language: Language, form: ExportFormat = "json"
     ) -> ASGIApp:
-        """A conversation as a file: `json` has every branch, the other formats the active one."""
+        """A conversation as a file: `json` has every branch, `zip` its pictures and sounds as well, the other
+        formats the active branch."""
         with self._one_more(owner.id) as leaving:
             # Read before the answer begins, so that what is not theirs is a 404 and not a torn file.
             first = await self._read(owner.id, id)
@@ -139,7 +140,9 @@ class Exports:
     ) -> AsyncIterator[bytes]:
         match form:
             case "json":
-                return _json_pieces(conversations, self._version, reader)
+                return json_pieces(conversations, self._version, reader)
+            case "zip":
+                return zip_pieces(self._store, self._version, reader, conversations)
             case "markdown":
                 return _markdown_pieces(conversations, language, reader)
             case "html":
@@ -172,21 +175,6 @@ def _blinded(exported: ExportedConversation) -> ExportedConversation:
         provenance={id: found for id, found in exported.provenance.items() if id not in hidden},
         media=tuple(media for media in exported.media if media.message_id not in hidden),
     )
-
-
-async def _json_pieces(
-    conversations: AsyncIterator[ExportedConversation], version: str, reader: Owner
-) -> AsyncIterator[bytes]:
-    head = {"schema": SCHEMA, "exported_at": time_text(datetime.now(UTC)), "version": version}
-    yield (json.dumps(head)[:-1] + ', "conversations": [').encode()
-    separator = "\n"
-    async for exported in conversations:
-        yield separator.encode()
-        for piece in conversation_archive(exported, reader):
-            yield piece.encode("utf-8", "replace")
-            await asyncio.sleep(0)
-        separator = ",\n"
-    yield b"\n]}\n"
 
 
 async def _markdown_pieces(

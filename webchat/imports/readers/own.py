@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from backends.media import KEPT_BYTES, KEPT_IN_REPLY, checked_type, name_of
 from backends.types import Tool, ToolCall
 from webchat.imports.archives import Files, printable
 from webchat.imports.notes import BadEntry
 from webchat.imports.values import Object, mapping, moment, named, number, objects, sequence, text
-from webchat.store.import_records import OURS, ImportedConversation, ImportedMessage, ImportedTurn, Note
+from webchat.store.import_records import (
+    MEDIA_FOLDER,
+    OURS,
+    ImportedConversation,
+    ImportedMedia,
+    ImportedMessage,
+    ImportedTurn,
+    Note,
+)
 from webchat.store.records import (
     ConversationSettings,
     Failure,
@@ -36,17 +49,20 @@ _STATES: dict[str, TurnState] = {
 }
 """Any other becomes `interrupted`: nothing runs in a file."""
 
+_KIND = re.compile(r"[\w.+-]{1,40}/[\w.+-]{1,60}")
 _ROLES = ("system", "user", "assistant", "tool")
 
 
-def read(entry: Object, _files: Files) -> ImportedConversation | None:
+def read(entry: Object, files: Files) -> ImportedConversation | None:
     if not {"messages", "title_by", "active_leaf_id", "provenance"} <= set(entry):
         return None
     origins = mapping(entry.get("provenance"))
     messages = objects(entry.get("messages"))
+    named_media = objects(entry.get("media"))
+    media = tuple(_media(named_media, files))
     problems = []
-    if media := len(objects(entry.get("media"))):
-        problems.append(Note("media_missing", {"count": media}))
+    if missing := len(named_media) - len(media):
+        problems.append(Note("media_missing", {"count": missing}))
     by = text(entry.get("title_by"))
     return ImportedConversation(
         product=OURS,
@@ -61,7 +77,31 @@ def read(entry: Object, _files: Files) -> ImportedConversation | None:
         archived=entry.get("archived") is True,
         settings=_checked(_SETTINGS, _settings(mapping(entry.get("settings"))), "settings"),
         problems=tuple(problems),
+        media=media,
     )
+
+
+def _media(named_media: Sequence[Object], files: Files) -> Iterator[ImportedMedia]:
+    """Those of which the file has the data, as many as a reply may have."""
+    counts = Counter[str]()
+    for one in named_media:
+        message, name = named(one.get("message_id")), text(one.get("name"))
+        data = partial(_data, files, name)
+        if counts[message] == KEPT_IN_REPLY or (found := data()) is None:
+            continue
+        counts[message] += 1
+        yield ImportedMedia(message, name, checked_type(_kind(one), found), len(found), data)
+
+
+def _data(files: Files, name: str) -> bytes | None:
+    """The name says what the data is."""
+    data = files.data(MEDIA_FOLDER + name, KEPT_BYTES)
+    return data if data is not None and name_of(data) == name else None
+
+
+def _kind(found: Object) -> str:
+    told = text(found.get("media_type"))
+    return told if _KIND.fullmatch(told) else "application/octet-stream"
 
 
 def _message(found: Object, origins: Object) -> ImportedMessage:

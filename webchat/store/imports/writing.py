@@ -13,20 +13,29 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, insert, not_, select, update
+from sqlalchemy import Connection, Row, and_, func, insert, not_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from backends.types import Media
 from webchat.store.database.codec import clean, dump_settings, new_id, now, title_of
-from webchat.store.database.tables.conversations import ConversationRow, MessageRow, TurnRow
+from webchat.store.database.tables.conversations import ConversationRow, MediaRow, MessageRow, TurnRow
 from webchat.store.database.tables.judgements import JudgementRow
 from webchat.store.database.tables.people import OwnerRow
 from webchat.store.database.tables.search import SearchEntryRow
 from webchat.store.database.tables.sharing import ImportMessageRow, ImportRow, ImportSourceRow
 from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.errors import NotFound
-from webchat.store.import_records import OURS, ImportedConversation, ImportedMessage, ImportResult, Origin
+from webchat.store.import_records import (
+    OURS,
+    ImportedConversation,
+    ImportedMedia,
+    ImportedMessage,
+    ImportResult,
+    Origin,
+)
 from webchat.store.imports.rows import MessageRows, rows_of
 from webchat.store.records import calls_chars
+from webchat.store.verbs.media import PART_BYTES, keep_part
 from webchat.store.verbs.tree import MOST_VERSIONS, newest_leaf, own_conversation
 
 SLICE_MESSAGES = 50
@@ -55,11 +64,12 @@ class _Known:
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """What to write of a conversation. ids: of its messages here by their keys, of those to write and those
-    that are here; new: those to write, parents first."""
+    that are here; alive: those of them that are not deleted; new: those to write, parents first."""
 
     id: str
     begins: bool
     ids: Mapping[str, str]
+    alive: frozenset[str]
     new: Sequence[ImportedMessage]
     leaf: str | None
 
@@ -79,10 +89,11 @@ class ImportVerbs(Database):
             if known is not None and not known.alive:
                 return ImportResult("deleted")
             plan = _plan(imported, known)
-            if known is not None and not plan.new and not known.torn:
+            media = self._new_media(imported, plan) if imported.media else []
+            if known is not None and not plan.new and not media and not known.torn:
                 return ImportResult("unchanged", plan.id)
             try:
-                for _ in self.slices(self._writing(owner, imported, plan, job)):
+                for _ in self.slices(self._writing(owner, imported, plan, media, job)):
                     pass
             except _Outrun:
                 continue
@@ -113,13 +124,60 @@ class ImportVerbs(Database):
         return Origin(row.product, row.source, row.at, row.details or {})
 
     def _writing(
-        self, owner: str, imported: ImportedConversation, plan: _Plan, job: str | None
+        self,
+        owner: str,
+        imported: ImportedConversation,
+        plan: _Plan,
+        media: Sequence[tuple[str, ImportedMedia]],
+        job: str | None,
     ) -> Iterator[Any]:
         if plan.begins:
             yield partial(self._begin_import, owner, imported, plan.id, job)
         for some in _slices(plan.new):
             yield partial(self._add_imported, owner, plan, rows_of(owner, plan.id, some, plan.ids, imported))
+        for message_id, one in media:
+            data = one.read() or b""
+            found = Media(one.name, one.media_type, data)
+            for part, start in enumerate(range(0, len(data), PART_BYTES)):
+                piece = data[start : start + PART_BYTES]
+                yield partial(self._add_media, owner, plan, message_id, found, part, piece)
         yield partial(self._end_import, owner, imported, plan)
+
+    def _new_media(self, imported: ImportedConversation, plan: _Plan) -> Sequence[tuple[str, ImportedMedia]]:
+        """The pictures and sounds that living messages name and do not have, with the messages' ids."""
+        texts = {source_key(one.id): one.text + one.reasoning for one in imported.messages}
+        there = self._sizes_of_media(plan.id)
+        keyed = ((source_key(one.message), one) for one in imported.media)
+        wanted = [
+            (plan.ids[key], one)
+            for key, one in keyed
+            if key in plan.ids and f";id={one.name}," in texts.get(key, "")
+        ]
+        return [(id, one) for id, one in wanted if id in plan.alive and there.get((id, one.name)) != one.size]
+
+    @reads
+    def _sizes_of_media(self, connection: Connection, conversation_id: str) -> dict[tuple[str, str], int]:
+        rows = connection.execute(
+            select(MediaRow.message_id, MediaRow.name, func.sum(func.length(MediaRow.data)))
+            .join(MessageRow, MessageRow.id == MediaRow.message_id)
+            .where(MessageRow.conversation_id == conversation_id)
+            .group_by(MediaRow.message_id, MediaRow.name)
+        )
+        return {(id, name): int(size) for id, name, size in rows}
+
+    @writes
+    def _add_media(
+        self,
+        connection: Connection,
+        owner: str,
+        plan: _Plan,
+        message_id: str,
+        media: Media,
+        part: int,
+        data: bytes,
+    ) -> None:
+        _check_alive(connection, owner, plan.id)
+        keep_part(self.dialect, connection, message_id, media, part, data)
 
     @reads
     def _known_import(self, connection: Connection, owner: str, product: str, source: str) -> _Known | None:
@@ -295,7 +353,7 @@ def _plan(imported: ImportedConversation, known: _Known | None) -> _Plan:
     last = imported.leaf and ids.get(source_key(imported.leaf))
     if last not in alive:
         last = ids[new[-1].id] if new else None
-    return _Plan(new_id() if known is None else known.id, known is None, ids, new, last)
+    return _Plan(new_id() if known is None else known.id, known is None, ids, frozenset(alive), new, last)
 
 
 def _slices(messages: Sequence[ImportedMessage]) -> Iterator[Sequence[ImportedMessage]]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, select
 
 from backends.types import Media
+from webchat.store.database.dialect import Dialect
 from webchat.store.database.tables.conversations import MediaRow, MessageRow, TurnRow
 from webchat.store.database.transactions import Database, long, reads, writes
 from webchat.store.errors import NotFound
@@ -39,20 +40,27 @@ class MediaVerbs(Database):
         self, connection: Connection, message_id: str, media: Media, part: int, data: bytes
     ) -> None:
         if connection.scalar(_RUNS, {"message": message_id}):
-            values = {
-                "message_id": message_id,
-                "name": media.name,
-                "part": part,
-                "media_type": media.media_type,
-                "data": data,
-            }
-            self.dialect.insert_once(connection, MediaRow, values)
+            keep_part(self.dialect, connection, message_id, media, part, data)
 
     @reads
     def media(self, connection: Connection, owner: str, message_id: str, name: str) -> Media:
         """The media a message names, whichever message of its conversation brought them. Raises NotFound."""
         row = own_message(connection, owner, message_id)
         return media_in(connection, row.conversation_id, name)
+
+
+def keep_part(
+    dialect: Dialect, connection: Connection, message_id: str, media: Media, part: int, data: bytes
+) -> None:
+    """data: of this part."""
+    values = {
+        "message_id": message_id,
+        "name": media.name,
+        "part": part,
+        "media_type": media.media_type,
+        "data": data,
+    }
+    dialect.insert_once(connection, MediaRow, values)
 
 
 def media_in(connection: Connection, conversation_id: str, name: str, *of: ColumnElement[bool]) -> Media:

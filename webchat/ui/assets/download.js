@@ -4,8 +4,8 @@ import { url } from "./api.js";
 import { h } from "./dom.js";
 import { t } from "./i18n.js";
 
-// Of chats: those to read, the one that loses nothing, those that trainers read.
-export const FORMATS = ["markdown", "html", "json", "openai", "sharegpt"];
+// Of chats: those to read, the ones that lose nothing, those that trainers read.
+export const FORMATS = ["markdown", "html", "json", "zip", "openai", "sharegpt"];
 
 // The label of a download.
 /** @param {string} key @param {string} format */
