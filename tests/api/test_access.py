@@ -52,7 +52,7 @@ class Row:
             return self.operates or self.member
         if kind == "member":
             return self.member
-        return self.guest if kind in ("guest", "mate") else None
+        return self.guest if kind == "guest" else None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -359,24 +359,15 @@ async def test_owners_reach_what_is_theirs(site: Site, kind: str) -> None:
         assert answer.status_code == (theirs or row.own), (row.key, answer.text)
 
 
-@pytest.mark.parametrize("kind", ["visitor", "guest", "mate", "operator", "local"])
-async def test_others_cannot_tell_it_from_nothing(site: Site, kind: str) -> None:
-    """`mate` came by the same tester link as the owner."""
-    guest, link = site.guest(shares=True)
-    owner = guest if kind == "mate" else site.visitor("Ada")
+async def test_guests_of_one_link_cannot_tell_each_others_from_nothing(site: Site) -> None:
+    """All others: tests/api/test_roles.py."""
+    owner, link = site.guest(shares=True)
     ids = await _ids(site, site.client(owner))
-    others = {
-        "visitor": lambda: site.client(site.visitor("Bob")),
-        "guest": lambda: site.client(site.guest()[0]),
-        "mate": lambda: site.client(site.store.create_owner("guest", "testers", link.id)),
-        "operator": lambda: site.client(site.operating()),
-        "local": lambda: local_client(site),
-    }
-    client = others[kind]()
+    client = site.client(site.store.create_owner("guest", "testers", link.id))
     nothing = dict.fromkeys(ids, NOBODYS)
     for row in ROWS:
-        may_share = kind == "mate" and row.key == ("POST", "/api/shares")
-        theirs = None if may_share else row.theirs(kind)
+        # Their link lets both share.
+        theirs = None if row.key == ("POST", "/api/shares") else row.theirs("guest")
         foreign = await _call(site, client, row, ids)
         assert foreign.status_code == (theirs or row.foreign), (row.key, foreign.text)
         assert CANARY_WORDS not in foreign.text, row.key
@@ -426,8 +417,7 @@ HOUSE = '  You are Zebedee, the house\'s own. Say "nothing" of\nthis.  '
 PLACE = "/srv/models/hidden-place"
 
 
-@pytest.mark.parametrize("kind", ["visitor", "guest"])
-@pytest.mark.parametrize("system_role", [True, False], ids=["role", "moved"])
+@pytest.mark.parametrize(("kind", "system_role"), [("visitor", False), ("guest", True)])
 async def test_guests_read_no_prompt_and_no_place_of_the_operators_by_any_route(
     make_site: MakeSite, kind: str, system_role: bool
 ) -> None:
