@@ -63,9 +63,9 @@ def commands(page: Path, name: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_every_command_of_a_page_is_understood(page: Path) -> None:
+    parser = command_parser()
     for command in commands(page, "webchat"):
         _, *arguments = shlex.split(command)
-        parser = command_parser()
         refuse_unknown_flags(arguments, parser.known)
         parser.parse_args(arguments)
 

@@ -88,9 +88,12 @@ def test_what_goes_without_is_told_in_a_sentence(value: str, socks: bool, said: 
     assert all("ALL_PROXY" in one and str(said) in one and "secret" not in one for one in sentences)
 
 
-@pytest.mark.parametrize("environ", [VALUES[0], VALUES[4]], ids=str)
-def test_gradio_is_imported_whatever_the_environment_says(environ: dict[str, str], tmp_path: Path) -> None:
-    code = "import os; from webchat.settings import Settings, hand_on; hand_on(Settings()); import gradio"
-    env = {**os.environ, "WEBCHAT_DATA_DIR": str(tmp_path), **environ}
+def test_gradio_is_imported_whatever_the_environment_says(tmp_path: Path) -> None:
+    """Of these values, neither the proxy nor the exceptions from it can be read by httpx, which it uses."""
+    code = (
+        "from webchat.gradio_stubs import skip_gradio_stubs; from webchat.settings import Settings, hand_on;"
+        " hand_on(Settings()); skip_gradio_stubs(); import gradio"
+    )
+    env = {**os.environ, "WEBCHAT_DATA_DIR": str(tmp_path), **VALUES[0], **VALUES[4]}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
