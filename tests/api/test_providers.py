@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,6 +13,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from tests.api.conftest import SECRET, MakeSite, Site
+from tests.auth.mock_provider import OLDER_AUTHLIB, mock_provider
 from webchat.api import routes
 from webchat.auth import Door, DoorSettings
 from webchat.auth.admitting import Rules, rules_of
@@ -21,23 +21,10 @@ from webchat.auth.oidc import OpenIdClient, Provider
 from webchat.auth.providers import Providers, Way
 from webchat.auth.settings import Ways
 
-with warnings.catch_warnings():
-    import authlib.deprecate  # turns its warnings on
-
-    warnings.simplefilter("ignore", authlib.deprecate.AuthlibDeprecationWarning)
-    import oidc_provider_mock
-
-# The mock is written for an older authlib.
-pytestmark = pytest.mark.filterwarnings(r"ignore:get_jwt_config\(self, grant\) is deprecated")
+pytestmark = OLDER_AUTHLIB
 
 WAYS = Ways(link=True, providers=(("oidc", "Example"),))
 EVERYONE = rules_of(["*"])
-
-
-@pytest.fixture(autouse=True)
-def _plain_http(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the provider."""
-    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")
 
 
 @asynccontextmanager
@@ -45,8 +32,7 @@ async def provided(
     make_site: MakeSite, allowed: Rules = EVERYONE, operators: Rules | None = None
 ) -> AsyncIterator[tuple[Site, str]]:
     """A site, and the address of a real provider that knows it."""
-    with oidc_provider_mock.run_server_in_thread() as server:
-        issuer = f"http://localhost:{server.server_port}"
+    with mock_provider() as issuer:
         async with make_site(ways=WAYS) as site:
             client = OpenIdClient(Provider(issuer, "webchat", SecretStr("s")), site.store)
             providers = Providers({"oidc": Way(client, allowed, operators)}, site.store, SECRET)

@@ -4,7 +4,6 @@ HTTP."""
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,30 +12,23 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from tests.auth.mock_provider import OLDER_AUTHLIB, User, mock_provider
 from tests.auth.oidc_provider import REDIRECT, Clock, consented
 from webchat.auth.oidc import OpenIdClient, Provider
 from webchat.auth.sign_in_errors import SignInExpired, SignInInvalid, SignInRefused
 from webchat.store import Store
 
-with warnings.catch_warnings():
-    import authlib.deprecate  # turns its warnings on
+pytestmark = OLDER_AUTHLIB
 
-    warnings.simplefilter("ignore", authlib.deprecate.AuthlibDeprecationWarning)
-    import oidc_provider_mock
-
-# The mock is written for an older authlib.
-pytestmark = pytest.mark.filterwarnings(r"ignore:get_jwt_config\(self, grant\) is deprecated")
-
-ADA = oidc_provider_mock.User(
+ADA = User(
     sub="ada", claims={"name": "Ada", "email": "ada@example.org", "email_verified": True, "groups": ["staff"]}
 )
 
 
 @pytest.fixture
-def issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")
-    with oidc_provider_mock.run_server_in_thread(user_claims=[ADA], require_nonce=True) as server:
-        yield f"http://localhost:{server.server_port}"
+def issuer() -> Iterator[str]:
+    with mock_provider(user_claims=[ADA], require_nonce=True) as issuer:
+        yield issuer
 
 
 @pytest.fixture
@@ -114,12 +106,8 @@ async def test_who_comes_back_after_ten_minutes_begins_again(client: OpenIdClien
             assert (await client.finish(**back)).identity.subject == "ada"
 
 
-async def test_a_registered_client_proves_itself_as_registered(
-    monkeypatch: pytest.MonkeyPatch, store: Store
-) -> None:
-    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")
-    with oidc_provider_mock.run_server_in_thread(require_client_registration=True) as server:
-        issuer = f"http://localhost:{server.server_port}"
+async def test_a_registered_client_proves_itself_as_registered(store: Store) -> None:
+    with mock_provider(require_client_registration=True) as issuer:
         async with httpx.AsyncClient(trust_env=False) as http:
             body = {"redirect_uris": [REDIRECT]}
             made: dict[str, Any] = (await http.post(f"{issuer}/oauth2/clients", json=body)).json()

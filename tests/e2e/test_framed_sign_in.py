@@ -3,7 +3,6 @@ provider in a tab of its own; where cookies are kept away, the gate says so and 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.app_process import AppProcess
+from tests.auth.mock_provider import OLDER_AUTHLIB, User, mock_provider
 from tests.e2e.chat import Chat, words
 from tests.e2e.conftest import running
 from tests.e2e.test_blocked import SITE_DATA_BLOCKED, NewProfile, framed, profile
@@ -19,18 +19,11 @@ from tests.e2e.test_people import PASSWORD, add
 from tests.scripted_endpoint import ScriptedEndpoint
 from webchat.auth.passwords.checking import hash_password
 
-with warnings.catch_warnings():
-    import authlib.deprecate  # turns its warnings on
-
-    warnings.simplefilter("ignore", authlib.deprecate.AuthlibDeprecationWarning)
-    import oidc_provider_mock
-
 __all__ = ["profile"]
 
-# The mock is written for an older authlib.
-pytestmark = pytest.mark.filterwarnings(r"ignore:get_jwt_config\(self, grant\) is deprecated")
+pytestmark = OLDER_AUTHLIB
 
-ADA = oidc_provider_mock.User(sub="ada", claims={"name": "Ada", "email": "ada@example.org"})
+ADA = User(sub="ada", claims={"name": "Ada", "email": "ada@example.org"})
 OTHERS_BLOCKED = {"profile": {"block_third_party_cookies": True, "cookie_controls_mode": 1}}
 PREFERENCES: dict[str, dict[str, Any]] = {"allowed": {}, "blocked": OTHERS_BLOCKED}
 """What the browser does with cookies of a site that another one shows."""
@@ -38,10 +31,8 @@ PREFERENCES: dict[str, dict[str, Any]] = {"allowed": {}, "blocked": OTHERS_BLOCK
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")
-        with oidc_provider_mock.run_server_in_thread(user_claims=[ADA], require_nonce=True) as server:
-            yield f"http://localhost:{server.server_port}"
+    with mock_provider(user_claims=[ADA], require_nonce=True) as issuer:
+        yield issuer
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
