@@ -44,7 +44,9 @@ _A_TEMPLATE = 256
 MOST_CUTS = 5
 """How often a request is shortened before it is sent anyway, or before the model's refusal counts."""
 
-_MOST_KNOWN = 4096
+_MOST_KNOWN = 1024
+"""The latest conversations with their models. For others, a prompt that is too long is refused once."""
+
 _REFUSED = 0.6
 """What is kept of a prompt that was refused without a number."""
 

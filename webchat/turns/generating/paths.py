@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from webchat.store import Store
 from webchat.store.records import BegunTurn, Message, PathMessage
 
-KEPT_CHARS = 8_000_000
-"""Most characters kept in all paths together."""
+KEPT_CHARS = 2_000_000
+"""Most characters kept in all paths together: a hundred active conversations of usual length. Loading one of
+these again takes a millisecond."""
 
 A_MESSAGE = 300
 """Characters for which each message counts besides its text: of many short ones most memory is not text."""
