@@ -13,16 +13,15 @@ import json
 import os
 import signal
 import sys
-import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
 from webchat.__main__ import main
 
-MOST_TRACED = 60
+TRACED = 5
 """Objects of one type, the latest, whose holders are looked for."""
 
 DEPTH = 5
@@ -32,56 +31,59 @@ def name_of(kind: type) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def counted(traced: Sequence[str] = ()) -> dict[str, Any]:
+def counted() -> dict[str, Any]:
     """`types`: live objects that the garbage collector knows, by type. `blocks`: of memory, of those that it
-    does not know too. `holders`: of the types asked for, the commonest chains of what holds them."""
-    if traced:
-        gc.unfreeze()  # what the server set aside when it started may hold them
+    does not know too."""
     gc.collect()
     gc.collect()
-    everything = gc.get_objects()
-    kinds = [name_of(type(one)) for one in everything]
-    holders = {
-        name: _holders([one for one, kind in zip(everything, kinds, strict=True) if kind == name], everything)
-        for name in traced
-    }
-    del everything
     return {
-        "types": Counter(kinds),
+        "types": Counter(name_of(type(one)) for one in gc.get_objects()),
         "blocks": sys.getallocatedblocks(),
-        "threads": Counter(one.name.rstrip("0123456789-_") for one in threading.enumerate()),
-        "holders": holders,
     }
 
 
-def _holders(found: list[Any], everything: list[Any]) -> list[str]:
-    chains = Counter(_chain(one, [found, everything]) for one in found[-MOST_TRACED:])
-    return [f"{count} of {min(len(found), MOST_TRACED)}: {chain}" for chain, count in chains.most_common(3)]
-
-
-def _chain(one: Any, ours: list[Any]) -> str:
-    """What holds an object, and what holds that, as far as `DEPTH`."""
-    names = []
+def holders(names: Sequence[str]) -> dict[str, list[str]]:
+    """For some objects of each type, the commonest chains of what holds them, and what holds that."""
+    gc.unfreeze()  # what the server set aside when it started may hold them
+    everything = gc.get_objects()
+    chains = {name: [[one] for one in everything if name_of(type(one)) == name][-TRACED:] for name in names}
+    found = [chain for some in chains.values() for chain in some]
+    seen: set[int] = set()
     for _ in range(DEPTH):
-        ignored = {id(held) for held in ours}
-        referrers = [
-            held
-            for held in gc.get_referrers(one)
-            if id(held) not in ignored and not isinstance(held, FrameType) and held is not ours
+        seen |= {id(chain[-1]) for chain in found}
+        held_by = _held_by({id(chain[-1]) for chain in found}, everything, seen)
+        found = [chain for chain in found if id(chain[-1]) in held_by]
+        for chain in found:
+            chain.append(held_by[id(chain[-1])])
+    return {
+        name: [
+            f"{count} of {len(some)}: {chain}" for chain, count in Counter(map(_names, some)).most_common(3)
         ]
-        if not referrers:
-            break
-        ours = [*ours, referrers]
-        one = referrers[0]
-        names.append(one.__name__ if isinstance(one, ModuleType) else name_of(type(one)))
+        for name, some in chains.items()
+    }
+
+
+def _held_by(ids: Set[int], everything: Sequence[object], but: Set[int]) -> dict[int, object]:
+    """One holder of each object, found in one pass: `gc.get_referrers` would make a pass for each."""
+    return {
+        id(held): one
+        for one in everything
+        if id(one) not in but and not isinstance(one, FrameType)
+        for held in gc.get_referents(one)
+        if id(held) in ids
+    }
+
+
+def _names(chain: Sequence[object]) -> str:
+    names = (one.__name__ if isinstance(one, ModuleType) else name_of(type(one)) for one in chain[1:])
     return " < ".join(names) or "nothing that the collector knows"
 
 
 def _write(*_: object) -> None:
     folder = Path(os.environ["SOAK_FOLDER"])
     asked = folder / "traced.json"
-    text = json.dumps(counted(json.loads(asked.read_text()) if asked.exists() else ()))
-    (folder / "counts.new").write_text(text)
+    answer = holders(json.loads(asked.read_text())) if asked.exists() else counted()
+    (folder / "counts.new").write_text(json.dumps(answer))
     (folder / "counts.new").rename(folder / "counts.json")
 
 

@@ -8,9 +8,10 @@ chats, stops, edits, rates, votes, searches, shares, reloads, and often leaves i
 each round everybody is gone, and so is what the server keeps of them for a while (the longest is the watch of
 links, a minute). At these points the server says how many objects live, by type, and the system which
 handles, threads and memory it has. A figure has grown if the lowest of the later half of the points lies
-above the highest of the earlier half by more than noise; the first round, which fills caches, is not counted.
+above the highest of the earlier half by more than noise. Points before `WARM_REPLIES` replies do not count:
+caches still fill.
 
-Exits with 1 if something grew.
+Exits with 1 if something grew, or if there were too few points to tell.
 """
 
 from __future__ import annotations
@@ -43,6 +44,11 @@ from webchat.store import Store
 from webchat.store.link_records import LinkTerms
 
 COUNTED = "tests.benchmarks.counted"
+WARM_REPLIES = 2500
+"""After these, every cache that only its size limits is full; `turns.generating.paths` is the last."""
+
+FEWEST_POINTS = 4
+
 FEW = 25
 """Objects more, of one type, that are noise in any case."""
 
@@ -323,11 +329,11 @@ async def busy(place: Place, people: int, seconds: float) -> None:
 
 @dataclass
 class Point:
-    """The server when nobody is there. figures: by name; types: live objects by type."""
+    """The server when nobody is there. replies: until then; figures: by name; types: live objects by type."""
 
+    replies: int
     figures: dict[str, float]
     types: dict[str, int]
-    holders: dict[str, list[str]]
 
 
 class Server:
@@ -336,10 +342,7 @@ class Server:
         self._database = database
         self._folder = folder
 
-    async def point(self, traced: Sequence[str] = ()) -> Point:
-        answer = self._folder / "counts.json"
-        answer.unlink(missing_ok=True)
-        (self._folder / "traced.json").write_text(json.dumps(traced))
+    async def point(self, replies: int) -> Point:
         process = Path("/proc") / str(self.app.pid)
         memory = {
             line.split()[0].rstrip(":"): int(line.split()[1]) / 1024
@@ -347,21 +350,31 @@ class Server:
         }
         handles = [_target(one) for one in (process / "fd").iterdir()]
         threads = len(list((process / "task").iterdir()))
-        os.kill(self.app.pid, signal.SIGUSR1)
-        while not answer.exists():  # noqa: ASYNC110  another process makes it
-            await asyncio.sleep(0.1)
-        told = json.loads(answer.read_text())
+        counts = await self._counts()
         figures = {
             "resident MiB": memory["Rss"],
             "private MiB": memory["Private_Clean"] + memory["Private_Dirty"],
-            "objects": sum(told["types"].values()),
-            "blocks": told["blocks"],
+            "objects": sum(counts["types"].values()),
+            "blocks": counts["blocks"],
             "handles": len(handles),
             "sockets": sum(one.startswith("socket:") for one in handles),
             "threads": threads,
             "database connections": self._connections(handles),
         }
-        return Point(figures, told["types"], told["holders"])
+        return Point(replies, figures, counts["types"])
+
+    async def holders(self, names: Sequence[str]) -> dict[str, list[str]]:
+        (self._folder / "traced.json").write_text(json.dumps(names))
+        found: dict[str, list[str]] = await self._counts()
+        return found
+
+    async def _counts(self) -> Any:
+        answer = self._folder / "counts.json"
+        answer.unlink(missing_ok=True)
+        os.kill(self.app.pid, signal.SIGUSR1)
+        while not answer.exists():  # noqa: ASYNC110  another process makes it
+            await asyncio.sleep(0.1)
+        return json.loads(answer.read_text())
 
     def _connections(self, handles: Sequence[str]) -> int:
         if self._database.startswith("sqlite"):
@@ -394,9 +407,8 @@ def grown(values: Sequence[float], least: float) -> float:
 
 
 def growth(points: Sequence[Point]) -> tuple[dict[str, float], dict[str, float]]:
-    """The figures and the types that grew. Without the first two points: before anybody came, and the first
-    round."""
-    judged = points[2:]
+    """The figures and the types that grew since the caches were full."""
+    judged = counted_points(points)
     figures = {
         name: grown([point.figures[name] for point in judged], LEAST.get(name, 0.0))
         for name in points[0].figures
@@ -404,6 +416,10 @@ def growth(points: Sequence[Point]) -> tuple[dict[str, float], dict[str, float]]
     names = {name for point in judged for name in point.types} - HOURS
     types = {name: grown([point.types.get(name, 0) for point in judged], FEW) for name in names}
     return _positive(figures), _positive(types)
+
+
+def counted_points(points: Sequence[Point]) -> list[Point]:
+    return [point for point in points if point.replies >= WARM_REPLIES]
 
 
 def _positive(found: dict[str, float]) -> dict[str, float]:
@@ -450,20 +466,21 @@ async def run(minutes: float, people: int, kind: str, rounds: int, idle: float) 
             server = Server(app, database, folder)
             place = Place(app.url, database)
             await asyncio.sleep(idle)
-            points = [await server.point()]
+            points = [await server.point(0)]
             _show("nobody yet", points[0], place.seen, 0.0)
             for number in range(rounds):
                 before = cpu_seconds(app.pid)
                 await busy(place, people, busy_seconds)
                 used = cpu_seconds(app.pid) - before
                 await asyncio.sleep(idle)
-                points.append(await server.point())
+                points.append(await server.point(place.seen.replies))
                 _show(f"round {number + 1}", points[-1], place.seen, used)
                 if so_far := [name for found in growth(points) for name in found]:
                     print(f"{'':10} growing so far: {', '.join(so_far)}", flush=True)
             figures, types = growth(points)
-            _told(figures, types, points, (await server.point(list(types)[:12])).holders, place.seen)
-    return not figures and not types
+            holders = await server.holders(list(types)[:12]) if types else {}
+            _told(figures, types, points, holders, place.seen)
+    return not figures and not types and len(counted_points(points)) >= FEWEST_POINTS
 
 
 def _show(name: str, point: Point, seen: Seen, used: float) -> None:
@@ -486,7 +503,9 @@ def _told(
         print(f"GREW {name} by {more:,.0f}: {[point.types.get(name, 0) for point in points]}")
         for chain in holders.get(name, ()):
             print(f"     held by {chain}")
-    if not figures and not types:
+    if (judged := len(counted_points(points))) < FEWEST_POINTS:
+        print(f"only {judged} points after {WARM_REPLIES} replies: too few to tell")
+    elif not figures and not types:
         print("nothing grew beyond noise")
 
 
