@@ -32,8 +32,8 @@ WORDS = ("heron", "river", "winter", "lamp", "白鹭", "copper", "engine", "gard
 
 @dataclass
 class Tally:
-    """What people did, and how they were answered. unexpected: answers that nobody should get, by request and
-    status."""
+    """What people did, and how they were answered. unexpected: answers and errors that nobody should get, by
+    request."""
 
     visits: int = 0
     replies: int = 0
@@ -41,6 +41,10 @@ class Tally:
     left: int = 0
     answers: Counter[str] = field(default_factory=Counter)
     unexpected: Counter[str] = field(default_factory=Counter)
+
+    def note(self, request: httpx.Request, what: str) -> None:
+        path = "/".join("…" if len(part) > 30 else part for part in request.url.path.split("/"))
+        self.unexpected[f"{request.method} {path} {what}"] += 1
 
 
 class Site:
@@ -103,17 +107,16 @@ class Visit:
     async def _call(self, method: str, path: str, body: object = None, accept: str = "*/*") -> Any:
         """The decoded answer, or `None` for a refusal."""
         answer = await self._client.request(method, path, json=body, headers={"accept": accept})
-        self._count(method, path, answer.status_code)
+        self._count(answer)
         if answer.status_code >= 400:
             return None
         return answer.json() if answer.headers.get("content-type") == "application/json" else True
 
-    def _count(self, method: str, path: str, status: int) -> None:
+    def _count(self, answer: httpx.Response) -> None:
+        status = answer.status_code
         self._site.tally.answers[f"{status // 100}xx"] += 1
         if status >= 500 or status in (401, 403, 422):
-            parts = path.partition("?")[0].split("/")
-            kind = "/".join("…" if len(part) > 30 else part for part in parts)
-            self._site.tally.unexpected[f"{method} {kind} {status}"] += 1
+            self._site.tally.note(answer.request, str(status))
 
     async def _sign_in(self) -> None:
         """With a cookie from before, or by a link."""
@@ -122,7 +125,7 @@ class Visit:
             self._client.headers["cookie"] = self._random.choice(known)
             return
         answer = await self._client.post("/t/redeem", json={"token": self._site.token()})
-        self._count("POST", "/t/redeem", answer.status_code)
+        self._count(answer)
         cookies = answer.headers.get_list("set-cookie")
         self._client.cookies.clear()
         self._client.headers["cookie"] = "; ".join(one.partition(";")[0] for one in cookies)
@@ -188,7 +191,7 @@ class Visit:
         asked = "&".join(f"reply={reply}:0" for reply in replies)
         missing = len(replies)
         async with self._client.stream("GET", f"/api/events?{asked}") as events:
-            self._count("GET", "/api/events", events.status_code)
+            self._count(events)
             async for line in events.aiter_lines():
                 if line.startswith("event:"):
                     name = line[6:].strip()
@@ -240,15 +243,17 @@ async def come_and_go(site: Site, people: int, seconds: float) -> None:
         while time.monotonic() < end:
             address = f"203.0.{site.random.randrange(256)}.7"
             headers = {"origin": site.url, "x-forwarded-for": address}
-            # Reading the certificates for each client would take most of the time.
-            transport = httpx.AsyncHTTPTransport(verify=False)
+            # Reading the certificates for each client would take most of the time. The server closes
+            # connections that were idle for 5 seconds: none is used again shortly before that.
+            limits = httpx.Limits(keepalive_expiry=3)
+            transport = httpx.AsyncHTTPTransport(verify=False, limits=limits)
             async with httpx.AsyncClient(
                 base_url=site.url, headers=headers, transport=transport, timeout=120
             ) as client:
                 try:
                     await Visit(site, client).run()
                 except httpx.HTTPError as error:
-                    site.tally.unexpected[type(error).__name__] += 1
+                    site.tally.note(error.request, type(error).__name__)
             site.tally.visits += 1
 
     seats = [asyncio.create_task(seat(number)) for number in range(people)]
