@@ -321,3 +321,32 @@ def test_chats_that_this_kind_of_start_does_not_show_are_counted(
         assert printed(app, r"2 chats were made with an operator's link")
     assert run(["operator", "move-chats", operator.id, "--back"]) == 0
     assert capsys.readouterr().out == "2 chats moved.\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["--config", "file.toml"], "There is no flag --config. See webchat --help."),
+        (["--data-dir", "key", "--scopes", "chat"], "There is no flag --scopes."),
+        (["keys"], "There is no command keys. See webchat --help."),
+        (["key", "make"], "There is no command make. See webchat key --help."),
+        (["key", "new", "--expires", "7d"], "required: name. See webchat key new --help."),
+        (["webhook", "test", "5"], "webchat webhook list shows all."),
+        (["key", "new", "a", "--at-once", "0"], "--at-once: it has to be greater than or equal to 1."),
+        (["finetune", "--from", "nosuch"], "--from: there is no folder nosuch"),
+        (["db", "copy", "mysql://host/name"], "Use sqlite:///"),
+    ],
+)
+def test_a_wrong_word_is_told_with_where_to_look(
+    argv: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told in refusal(capsys, *argv)
+
+
+def test_the_help_of_a_command_shows_its_own_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(["key", "new", "--help"])
+    shown = capsys.readouterr().out
+    assert "--scopes" in shown
+    assert "--proxy-header" not in shown
+    assert shown.count("\n") < 40

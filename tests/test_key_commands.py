@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from webchat.cli import run
+from webchat.console.times import last_day
 from webchat.sharing.links import hash_of
 from webchat.store import NotFound, Store
 from webchat.store.errors import KeyEnded
@@ -60,6 +62,23 @@ def test_a_key_has_what_its_flags_say(store: Store, capsys: pytest.CaptureFixtur
     assert key.expires_at is not None
     listed, _ = said(capsys, "list")
     assert "chat read, models a, b, not stored, works until" in listed
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Shanghai"])
+def test_the_last_day_of_a_key_is_told_as_it_was_given(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert "It works until 2999-01-31. " in said(capsys, "new", "ci", "--expires", "2999-01-31")[1]
+        assert "works until 2999-01-31, never used" in said(capsys, "list")[0]
+        (key,) = store.own_keys(store.local_owner().id)
+        assert key.expires_at is not None
+        assert last_day(key.expires_at) == "2999-01-31"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize("by", ["id", "prefix", "token"])

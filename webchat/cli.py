@@ -8,10 +8,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import difflib
+import logging
 import os
+import re
 import sys
+import types
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
 
 from webchat import __version__
 from webchat.commands.attention import add_attention_command
@@ -41,9 +45,11 @@ if TYPE_CHECKING:
 def run(argv: Sequence[str]) -> int:
     """Run one command. Returns 0, 2 after a sentence on stderr, 141 if whoever read the output has gone, or a
     code of the command's own."""
+    # A command reports the failure itself; a server writes its log to handlers of its own.
+    logging.getLogger("webchat.store.database.outage").addHandler(logging.NullHandler())
     try:
         parser = command_parser()
-        refuse_unknown_flags(argv, parser.known)
+        refuse_unknown_flags(argv, parser)
         options = parser.parse_args(argv)
         flags = {name: value for name, value in vars(options).items() if name in KNOWN}
         code: int = options.command(load_settings(flags), options) or 0
@@ -63,33 +69,44 @@ def run(argv: Sequence[str]) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports an error in one sentence instead of printing the usage. known: all flags of the parser and its
-    commands."""
+    """Reports an error in one sentence instead of printing the usage. serving: the flags without a command,
+    and whether each takes a value; known: all flags; commands: their names."""
 
+    serving: dict[str, bool]
     known: set[str]
+    commands: Collection[str]
 
     def error(self, message: str) -> NoReturn:
-        raise CommandError(f"{message}. See webchat --help.")
+        if unknown := re.match(r"argument command: invalid choice: '(.*)' \(", message):
+            raise CommandError(f"There is no command {unknown[1]}. See {self.prog} --help.")
+        raise CommandError(f"{message}. See {self.prog} --help.")
 
 
-def refuse_unknown_flags(argv: Sequence[str], known: set[str]) -> None:
+def refuse_unknown_flags(argv: Sequence[str], parser: _Parser) -> None:
     """Runs before argparse, which would take the value of a misspelt flag for a command and complain about
     that. Behind `--` stand another program's flags."""
+    known: Collection[str] = parser.serving
+    before = ""
     for word in argv[: argv.index("--")] if "--" in argv else argv:
         flag = word.partition("=")[0]
         if flag.startswith("--") and flag not in known:
             close = difflib.get_close_matches(flag, known, n=1)
             hint = f"Did you mean {close[0]}?" if close else "See webchat --help."
             raise CommandError(f"There is no flag {flag}. {hint}")
+        if word in parser.commands and not parser.serving.get(before):
+            known = parser.known
+        before = word
 
 
 def command_parser() -> _Parser:
     """Every command with its flags."""
-    flags, known = _flags()
+    shown, serving = _flags()
+    flags, known = _hidden(_flags()[0]), {*serving, "--help"}
     parser = _Parser(
         prog="webchat",
+        usage="webchat [flags]\n       webchat command [flags]",
         description="A browser chat app for your own model. Without a command it starts the server.",
-        parents=[flags],
+        parents=[shown],
         allow_abbrev=False,
     )
     parser.set_defaults(command=_serve)
@@ -104,7 +121,7 @@ def command_parser() -> _Parser:
         help="find model servers on this machine (loopback only), print how to use each, and exit",
     )
     option(parser, "--version", action="version", version=f"webchat {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="command")
+    commands = parser.add_subparsers(title="commands", metavar="command", prog="webchat")
 
     def add(
         name: str,
@@ -114,8 +131,15 @@ def command_parser() -> _Parser:
         own: Collection[str] = (),
     ) -> argparse.ArgumentParser:
         """own: settings whose flags mean something of its own to this command."""
-        of_settings = _flags(own)[0] if own else flags
-        made = into(name, help=about, description=about, parents=[of_settings], allow_abbrev=False)
+        of_settings = _hidden(_flags(own)[0]) if own else flags
+        made = into(
+            name,
+            help=about,
+            description=about,
+            epilog="The flags of all settings, such as --data-dir, work here too: see webchat --help.",
+            parents=[of_settings],
+            allow_abbrev=False,
+        )
         made.set_defaults(command=command)
         return made
 
@@ -137,7 +161,8 @@ def command_parser() -> _Parser:
     add_replay_command(add, option)
     add_operator_commands(commands, add, option)
     add_space_commands(commands, add, option)
-    parser.known = known
+    parser.known, parser.commands = known, commands.choices
+    parser.serving = {**serving, **dict.fromkeys(("--help", "--version", "--discover"), False)}
     return parser
 
 
@@ -180,26 +205,49 @@ def _add_doctor(add: AddCommand, option: Callable[..., None]) -> None:
     )
 
 
-def _flags(but: Collection[str] = ()) -> tuple[argparse.ArgumentParser, set[str]]:
-    """A flag for each setting that has one, but these; their values are validated with all other sources, not
-    here."""
+def _flags(but: Collection[str] = ()) -> tuple[argparse.ArgumentParser, dict[str, bool]]:
+    """A flag for each setting that has one, but these, and whether it takes a value. Values are validated
+    with all other sources, not here."""
     from webchat.settings.load import flag_of
     from webchat.settings.table import field_order
 
-    flags, known = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS), {"--help"}
+    flags = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = flags.add_argument_group("settings (see `webchat settings` and deploy/settings.md)")
+    taking: dict[str, bool] = {}
     for name in field_order():
         info, flag = Settings.model_fields[name], flag_of(name)
         if not flag or name in but:
             continue
         about = (info.description or "").replace("%", "%%")
-        if info.annotation is bool:
+        if switch := info.annotation is bool:
             made = group.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, help=about)
         else:
-            made = group.add_argument(flag, dest=name, metavar=name.rpartition("_")[2].upper(), help=about)
-        known.update(made.option_strings)
-    known.update(group.add_argument("--access", help=argparse.SUPPRESS).option_strings)
-    return flags, known
+            made = group.add_argument(flag, dest=name, metavar=_value(name, info.annotation), help=about)
+        taking |= dict.fromkeys(made.option_strings, not switch)
+    group.add_argument("--access", help=argparse.SUPPRESS)
+    return flags, {**taking, "--access": True}
+
+
+def _value(name: str, of: Any) -> str:
+    """What stands for a setting's value in the help."""
+    if get_origin(of) in (Union, types.UnionType, Annotated):
+        return _value(name, get_args(of)[0])
+    if get_origin(of) is Literal:
+        return "|".join(get_args(of))
+    if get_origin(of) is tuple:
+        return "A,B"
+    if of in (int, float):
+        return "N"
+    if of is Path:
+        return "DIR" if name.endswith(("dir", "home")) else "FILE"
+    return name.rpartition("_")[2].upper()
+
+
+def _hidden(flags: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Flags that work, but would bury a command's own ones in its help."""
+    for action in flags._actions:
+        action.help = argparse.SUPPRESS
+    return flags
 
 
 def _serve(loaded: Loaded, options: argparse.Namespace) -> None:

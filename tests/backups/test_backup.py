@@ -463,3 +463,9 @@ def test_a_backup_in_the_data_folder_counts_as_one(tmp_path: Path, monkeypatch: 
     assert run(["backup", "--data-dir", str(settings.data_dir)]) == 0
     assert look_at(settings.data_dir, None).backup_age is not None
     assert [one.code for one in storage._backups(settings)] == ["backup"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a disk that takes no files")
+def test_where_no_file_can_be_made_a_backup_ends() -> None:
+    with pytest.raises(OSError), unfinished(Path("/proc")):  # noqa: PT011
+        pass

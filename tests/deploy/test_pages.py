@@ -66,7 +66,7 @@ def test_every_command_of_a_page_is_understood(page: Path) -> None:
     parser = command_parser()
     for command in commands(page, "webchat"):
         _, *arguments = shlex.split(command)
-        refuse_unknown_flags(arguments, parser.known)
+        refuse_unknown_flags(arguments, parser)
         parser.parse_args(arguments)
 
 

@@ -128,7 +128,7 @@ def read_archive(source: Path, key: str | None, into: Path | None = None) -> Man
             while told.read(_PIECE):  # to the checksum at the end
                 pass
         except _UNREADABLE as error:
-            raise Damaged(f"{error}".rstrip(".") or "it cannot be unpacked") from error
+            raise Damaged(_why(error)) from error
     return manifest
 
 
@@ -139,7 +139,12 @@ def read_manifest(source: Path, key: str | None) -> Manifest:
             with tarfile.open(fileobj=cast(BinaryIO, _Told(stream)), mode="r|") as tar:
                 return _first(tar)
         except _UNREADABLE as error:
-            raise Damaged(f"{error}".rstrip(".") or "it cannot be unpacked") from error
+            raise Damaged(_why(error)) from error
+
+
+def _why(error: Exception) -> str:
+    """Without the bytes that gzip quotes."""
+    return f"{error}".partition(" (b")[0].rstrip(".") or "it cannot be unpacked"
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def unfinished(parent: Path) -> Iterator[Path]:
     with ExitStack() as held:
         held.callback(_lock_of(folder).unlink, missing_ok=True)
         with suppress(OSError, NotImplementedError):  # a mounted bucket may not know locks
-            held.enter_context(FileLock(_lock_of(folder)))
+            held.enter_context(FileLock(_lock_of(folder), timeout=0))  # nobody else wants a new name
         # After its lock, so a folder without one is nobody's.
         folder.mkdir(mode=0o700)
         held.callback(shutil.rmtree, folder, ignore_errors=True)

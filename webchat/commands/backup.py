@@ -73,7 +73,8 @@ def _verify(loaded: Loaded, options: argparse.Namespace) -> None:
             with known_errors(), interruptible():
                 manifest = verify(loaded.settings, Path(name).expanduser())
         except (BackupError, CommandError) as error:
-            print(f"{name}: {error}", file=sys.stderr)
+            told = str(error)
+            print(told if name in told else f"{name}: {told}", file=sys.stderr)
             bad += 1
         else:
             enclosed = "with" if manifest.enclosed else "without"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _TOLD_EVERY = 1_000
 _RATINGS = {"good": 1, "bad": -1}
 _NOTES = {
-    "no_rows": "No row could be made: nothing was accepted in the review, or all of it was left out.",
+    "no_rows": "No row could be made: nothing accepted in the review matches, or all of it was left out.",
     "no_test": "There is no test split: all of it belongs to one group.",
 }
 

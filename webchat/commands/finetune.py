@@ -143,6 +143,8 @@ def _rows_plan(settings: Settings, options: argparse.Namespace, folder: Path, gi
 
     if options.config is not None:
         raise CommandError("--config is for --method lm: an untrained model cannot chat.")
+    if options.dataset is not None and not Path(options.dataset).expanduser().is_dir():
+        raise CommandError(f"--from: there is no folder {options.dataset}; webchat export writes one.")
     method: Method = options.method or "sft"
     rates = LEARNING_RATES if options.all_weights else ADAPTER_LEARNING_RATES
     plan = Plan(

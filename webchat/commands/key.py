@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from webchat.commands.terminal import AddCommand, CommandError, local_time, opened, printable
+from webchat.commands.terminal import AddCommand, CommandError, end_time, local_time, opened, printable
 from webchat.commands.user import find_person
 from webchat.settings import Loaded
 
@@ -61,7 +61,7 @@ def _new(loaded: Loaded, options: argparse.Namespace) -> None:
         made = new_key(store, owner, options.name, options.expires, now, terms)
     print(made.token)
     ends = made.key.expires_at
-    until = f"It works until {local_time(ends)}." if ends else "It works until revoked."
+    until = f"It works until {end_time(ends)}." if ends else "It works until revoked."
     print(f"{until} The key is shown only once. Whoever has it can do what it opens.", file=sys.stderr)
 
 
@@ -117,7 +117,7 @@ def _state(key: ApiKey, now: datetime) -> str:
     if end == "key_revoked":
         parts.append(f"revoked {local_time(key.revoked_at or now)}")
     elif key.expires_at is not None:
-        parts.append(f"{'expired' if end else 'works until'} {local_time(key.expires_at)}")
+        parts.append(f"{'worked until' if end else 'works until'} {end_time(key.expires_at)}")
     parts.append(f"last used {local_time(key.last_used_at)}" if key.last_used_at else "never used")
     return ", ".join(parts)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from webchat.commands.terminal import AddCommand, CommandError, local_time, opened, printable
+from webchat.commands.terminal import AddCommand, CommandError, end_time, local_time, opened, printable
 from webchat.settings import Loaded, Settings
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _hand_out(loaded: Loaded, options: argparse.Namespace, made: NewLink) -> Non
 
         print(qr_text(url))
     ends = made.link.expires_at
-    until = f"It works until {local_time(ends)}." if ends else "It works until revoked."
+    until = f"It works until {end_time(ends)}." if ends else "It works until revoked."
     print(f"{until} The link is shown only once. Anyone who has it gets in.", file=sys.stderr)
     if Settings(host=urlsplit(address).hostname or "").loopback:
         print(
@@ -167,10 +167,10 @@ def _state(link: Link, now: datetime) -> str:
         case "link_revoked":
             return f"revoked {local_time(link.revoked_at or now)}"
         case "link_expired":
-            return f"expired {local_time(link.expires_at or now)}"
+            return f"worked until {end_time(link.expires_at or now)}"
         case "link_paused":
             return f"paused {local_time(link.paused_at or now)}"
-    return f"works until {local_time(link.expires_at)}" if link.expires_at else "works until revoked"
+    return f"works until {end_time(link.expires_at)}" if link.expires_at else "works until revoked"
 
 
 def _used(listed: ListedLink) -> str:

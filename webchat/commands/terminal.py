@@ -6,7 +6,7 @@ import argparse
 import signal
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from errno import ENOSPC
 from typing import TYPE_CHECKING, Protocol
 
@@ -83,6 +83,12 @@ def interruptible() -> Iterator[None]:
 
 def local_time(moment: datetime) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def end_time(end: datetime) -> str:
+    """When a key or link ends; its last day if that was given as a date."""
+    here = end.astimezone()
+    return local_time(end) if here.time() > time() else (here - timedelta(microseconds=1)).date().isoformat()
 
 
 def printable(text: str) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from webchat.commands.terminal import AddCommand, CommandError, local_time, opened, printable
 from webchat.settings import Loaded
 
 if TYPE_CHECKING:
+    from webchat.store import Store
     from webchat.store.webhook_records import ListedWebhook
 
 
@@ -82,7 +84,9 @@ def _state(listed: ListedWebhook) -> str:
     parts = ["disabled"] if webhook.disabled_at else []
     if webhook.content:
         parts.append("with texts")
-    parts.append(f"last told {local_time(webhook.told_at)}" if webhook.told_at else "never told")
+    parts.append(
+        f"last delivered {local_time(webhook.told_at)}" if webhook.told_at else "nothing delivered yet"
+    )
     if listed.waiting:
         parts.append(f"{listed.waiting} waiting")
     if listed.dead:
@@ -98,14 +102,14 @@ def _test(loaded: Loaded, options: argparse.Namespace) -> None:
     from webchat import __version__
     from webchat.webhooks import NotDelivered, Sender
 
-    with opened(loaded.settings) as store:
+    with _found(loaded) as store:
         webhook = store.webhook(options.webhook)
     sender = Sender(private=loaded.settings.webhooks_private, version=__version__)
     try:
         asyncio.run(sender.test(webhook))
     except NotDelivered as error:
-        raise CommandError(f"{printable(webhook.url)} was not told: {error}.") from None
-    print(f"{printable(webhook.url)} was told.")
+        raise CommandError(f"{printable(webhook.url)} did not receive the test: {error}.") from None
+    print(f"{printable(webhook.url)} received the test.")
 
 
 def _disable(loaded: Loaded, options: argparse.Namespace) -> None:
@@ -117,18 +121,30 @@ def _enable(loaded: Loaded, options: argparse.Namespace) -> None:
 
 
 def _set_disabled(loaded: Loaded, id: str, disabled: bool) -> None:
-    with opened(loaded.settings) as store:
+    with _found(loaded) as store:
         webhook = store.set_webhook_disabled(id, disabled)
     print(f"The webhook {printable(webhook.url)} is {'disabled' if disabled else 'enabled'}.")
 
 
 def _retry(loaded: Loaded, options: argparse.Namespace) -> None:
-    with opened(loaded.settings) as store:
+    with _found(loaded) as store:
         count = store.retry_deliveries(options.webhook)
-    print(f"{count} are sent again.")
+    print(f"Deliveries being sent again: {count}.")
 
 
 def _remove(loaded: Loaded, options: argparse.Namespace) -> None:
-    with opened(loaded.settings) as store:
+    with _found(loaded) as store:
         webhook = store.remove_webhook(options.webhook)
     print(f"The webhook {printable(webhook.url)} is removed.")
+
+
+@contextmanager
+def _found(loaded: Loaded) -> Iterator[Store]:
+    """The store for a command about one webhook."""
+    from webchat.store import NotFound
+
+    with opened(loaded.settings) as store:
+        try:
+            yield store
+        except NotFound:
+            raise CommandError("there is no such webhook; webchat webhook list shows all.") from None

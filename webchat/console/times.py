@@ -20,7 +20,7 @@ def moment(caller: Caller, at: datetime, now: datetime | None = None) -> str:
 
 def last_day(end: datetime) -> str:
     """Of a key or link, as it was written if that was a date."""
-    return (end - timedelta(microseconds=1)).date().isoformat()
+    return (end - timedelta(microseconds=1)).astimezone().date().isoformat()
 
 
 def _ago(caller: Caller, unit: str, count: int) -> str:

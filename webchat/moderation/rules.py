@@ -141,7 +141,8 @@ def _made(place: str, table: Mapping[str, Any], tools: Tools) -> Moderator:
     if kind not in KINDS:
         if not isinstance(kind, str) or kind not in kinds():
             known = ", ".join([*KINDS, *kinds()])
-            raise BadRules(f"{place}.kind: {'missing' if kind is None else repr(kind)}; it is one of {known}")
+            wrong = "missing" if kind is None else f"there is no kind {kind!r}"
+            raise BadRules(f"{place}.kind: {wrong}; choose from {known}")
         return make(place, kind, {name: value for name, value in table.items() if name != "kind"})
     try:
         made: Moderator = _TABLE.validate_python(table).make(tools)

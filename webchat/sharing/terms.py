@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Annotated, Any
@@ -138,6 +139,11 @@ def check_terms(terms: LinkTerms) -> None:
             raise BadTerms(where, "a question that is answered in words has no choices")
 
 
+def expected(told: str) -> str:
+    """What pydantic says of a value, as the end of a sentence."""
+    return re.sub("^(Input|Value|String|List|Dictionary) should ", "it has to ", told)
+
+
 def read_terms(given: Mapping[str, object]) -> TermsContent:
     """Terms from a file or a form: JSON values by name. Raises `BadTerms`."""
     try:
@@ -150,5 +156,5 @@ def read_terms(given: Mapping[str, object]) -> TermsContent:
         unknown = first["type"] == "extra_forbidden"
         names = ", ".join(field.name for field in fields(LinkTerms) if field.name != "consent_version")
         raise BadTerms(
-            place, f"there is no such term; there are {names}" if unknown else first["msg"]
+            place, f"there is no such term; there are {names}" if unknown else expected(first["msg"])
         ) from None

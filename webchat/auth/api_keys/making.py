@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from webchat.auth.api_keys.tokens import make_token
 from webchat.prompts.content import Strict
 from webchat.sharing.links import BadLifetime, hash_of, parse_lifetime
-from webchat.sharing.terms import MOST_COUNT, MOST_MODELS, BadTerms
+from webchat.sharing.terms import MOST_COUNT, MOST_MODELS, BadTerms, expected
 from webchat.store.key_records import SCOPES, ApiKey, KeyScope, KeyTerms
 
 MOST_NAME = 100
@@ -78,7 +78,7 @@ def read_key_terms(given: Mapping[str, object]) -> KeyTerms:
         return KeyContent.model_validate(given).terms()
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise BadKey(str(first["loc"][0] if first["loc"] else "key"), first["msg"]) from None
+        raise BadKey(str(first["loc"][0] if first["loc"] else "key"), expected(first["msg"])) from None
 
 
 def new_key(store: KeyKeeper, owner: str, name: str, lifetime: str, now: datetime, terms: KeyTerms) -> NewKey:

@@ -49,7 +49,9 @@ class Plan:
 def check_name(name: str) -> None:
     """Raises `CommandError` for what can't be a Space's name."""
     if not _NAME.fullmatch(name):
-        raise CommandError(f"{name} is no Space: give OWNER/NAME, in letters, digits, - _ and dots.")
+        raise CommandError(
+            f"{name!r} is not the name of a Space: give OWNER/NAME, made of letters, digits, dots, - and _."
+        )
 
 
 class Hub:
