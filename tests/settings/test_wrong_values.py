@@ -219,6 +219,8 @@ def test_a_wrong_value_of_a_model_is_explained(name: str, place: str, tmp_path: 
     [
         ("file", "prot", "port"),
         ("variable", "WEBCHAT_PROT", "WEBCHAT_PORT"),
+        ("variable", "WEBCHAT_OPEN", "WEBCHAT_OPEN_BROWSER"),
+        ("file", "open", "open_browser"),
         (".env", "WEBCHAT_MAX_TOKEN", "WEBCHAT_MAX_TOKENS"),
         ("model", "temperatur", "temperature"),
     ],

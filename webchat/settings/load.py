@@ -435,6 +435,10 @@ def _shown(value: Any) -> str:
 
 
 def _unknown(shown: str, key: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(key, list(known), n=1)
+    prefix = PREFIX if key.upper().startswith(PREFIX) else ""
+    flag = "--" + key[len(prefix) :].lower()
+    # A flag may be shorter than its setting: --open is open_browser.
+    close = [f"{prefix}{name.upper()}" if prefix else name for name in KNOWN if flag_of(name) == flag]
+    close = close or difflib.get_close_matches(key, list(known), n=1)
     hint = f" Did you mean {close[0]}?" if close else " `webchat settings` lists all."
     return f"There is no setting {shown}.{hint}"

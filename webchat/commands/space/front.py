@@ -19,7 +19,7 @@ def readme(kind: Kind, settings: Settings, found: Carried, title: str) -> str:
         f"---\n{front}\n---",
         f"# {title}",
         "A chat over your own model.",
-        _data(settings, found),
+        _data(kind, settings, found),
         _people(settings),
         _changing(kind, settings, found),
     )
@@ -59,7 +59,7 @@ def _hub_models(settings: Settings, found: Carried) -> Iterable[str]:
             yield model
 
 
-def _data(settings: Settings, found: Carried) -> str:
+def _data(kind: Kind, settings: Settings, found: Carried) -> str:
     """Who gets what people write, and how long it is kept."""
     hosts = [
         urlsplit(url).hostname for url in (settings.endpoint, *(m.endpoint for m in settings.models)) if url
@@ -71,10 +71,8 @@ def _data(settings: Settings, found: Carried) -> str:
         names = ", ".join(dict.fromkeys(map(str, hosts)))
         where = f"Messages are sent to {names}, whose own terms apply.{masked}"
     else:
-        where = (
-            "Messages are answered by the model in this Space, unless its variables name an endpoint; then"
-            " they are sent there."
-        )
+        elsewhere = ", unless its variables name an endpoint; then they are sent there"
+        where = f"Messages are answered by the model in this Space{elsewhere * ('openai' in kind.runs)}."
     if "DATABASE_URL" in found.secrets:
         kept = "Conversations are kept in the database that the secret `DATABASE_URL` names."
     elif place := found.values.get("snapshots"):
@@ -90,8 +88,8 @@ def _data(settings: Settings, found: Carried) -> str:
     return (
         f"## Your data\n\n- {where}\n- {kept}\n"
         "- The owner of this Space can read every conversation and rating.\n"
-        "- A deleted conversation is removed for good after"
-        f" {settings.trash_days} days, or at once from *Recently deleted*.\n"
+        f"- A deleted conversation is removed for good {_later(settings.trash_days)}, or at once from *Recently"
+        " deleted*.\n"
         "- No analytics, and nothing is loaded from other servers."
     )
 
@@ -113,6 +111,10 @@ def _people(settings: Settings) -> str:
         f"## Who can see what\n\n{who} Some browsers store no cookies for a page in a frame; in that case"
         " open the Space at its own address, `https://<owner>-<name>.hf.space`."
     )
+
+
+def _later(days: int) -> str:
+    return {0: "within a few hours", 1: "after one day"}.get(days, f"after {days} days")
 
 
 def _changing(kind: Kind, settings: Settings, found: Carried) -> str:
