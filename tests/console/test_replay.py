@@ -52,12 +52,12 @@ async def test_a_set_is_made_run_and_shown_side_by_side(make_site: MakeSite, tol
         assert not (await tab.show(who, None))[0].visible
         set_id = await a_set(site, tab, who)
         run = await a_run(site, tab, who, set_id, seed="7", name="seeded")
-        assert told == ["Set created: 2 replies.", "Started. It continues if you leave this page."]
+        assert told == ["Set created. Replies: 2.", "Started. It continues if you leave this page."]
         table, note, runs, left, right, timer, results, as_file, *_ = await tab.show(who, set_id)
         assert as_file.link == f"../api/replays/{set_id}/report"
         assert [row[0] for row in table.value["data"]] == ["As stored", "seeded"]
         assert (table.value["data"][1][1], table.value["data"][1][-1]) == ("2/2", "done")
-        assert (note.value, timer.active, results.visible) == ("2 replies", False, True)
+        assert (note.value, timer.active, results.visible) == ("Replies: 2", False, True)
         assert ([value for _, value in runs.choices], left.value, right.value) == ([run], STORED, run)
         file = await site.client(who.owner).get(f"/api/replays/{set_id}/report")
         assert (file.status_code, file.headers["content-type"]) == (200, "text/html; charset=utf-8")

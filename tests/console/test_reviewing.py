@@ -25,7 +25,7 @@ async def test_a_queue_is_made_watched_and_closed(make_site: MakeSite, told: lis
         assert [name for name, _ in links.choices] == ["All", "testers"]
         assert {value for _, value in named.choices} == set(people)
         await queues.make(who, "First", "replies", "", "", "any", "2020-01-01", "2099-01-01", 2, people)
-        assert told == ["Queue created: 2 items."]
+        assert told == ["Queue created. Items: 2."]
         table, *_ = await queues.show(who)
         (row,) = table.value["data"]
         assert row[1:6] == ["First", "Replies", "2", "0 / 4", "Open"]

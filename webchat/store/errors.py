@@ -211,13 +211,13 @@ class LinkFull(LinkLimit):
 
 class LinkConversationsUsed(LinkLimit):
     code = "link_conversations"
-    message = "This link allows {limit} chats, and all of them are used."
+    message = "This link's chats are all used (limit: {limit})."
     cure = "Your message is saved. Continue in an earlier chat, or ask the person who gave you the link."
 
 
 class LinkMessagesUsed(LinkLimit):
     code = "link_messages"
-    message = "This link allows {limit} messages, and all of them are used."
+    message = "This link's messages are all used (limit: {limit})."
 
 
 class LinkTokensUsed(LinkLimit):
@@ -234,13 +234,13 @@ class LinkTokensReserved(LinkLimit):
 
 class YourConversationsUsed(LinkLimit):
     code = "link_conversations_each"
-    message = "This link allows {limit} chats per person, and you have used all of yours."
+    message = "You have used all your chats with this link (limit per person: {limit})."
     cure = "Your message is saved. Continue in an earlier chat, or ask the person who gave you the link."
 
 
 class YourMessagesUsed(LinkLimit):
     code = "link_messages_each"
-    message = "This link allows {limit} messages per person, and you have used all of yours."
+    message = "You have used all your messages with this link (limit per person: {limit})."
 
 
 class YourTokensUsed(LinkLimit):
