@@ -27,7 +27,7 @@ from webchat.doctor.machine import Gpu
 from webchat.models import learned
 from webchat.models.learned import FILE, LearnedFile
 from webchat.sentences import LANGUAGES, locale
-from webchat.settings import Settings
+from webchat.settings import ModelSettings, Settings
 
 __all__ = ["make_site"]
 
@@ -52,6 +52,12 @@ async def test_each_model_is_said_to_fit_or_not(demo_gguf: Path) -> None:
     assert "only 0.2 GB are reserved" in sentence(unfit)
     assert "Choose a smaller model" in sentence(unfit)
     assert codes(await found(Settings(model="org/not-downloaded")), "models") == ["model_unknown"]
+    (own,) = (
+        one
+        for one in await found(Settings(models=(ModelSettings(name="Echo", kind="echo"),)))
+        if one.area == "models"
+    )
+    assert sentence(own) == "Model Echo: echo, default"
 
 
 async def test_the_way_to_each_endpoint_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:

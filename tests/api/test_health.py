@@ -28,6 +28,13 @@ async def test_a_server_that_is_stopping_is_alive_and_not_ready(site: Site) -> N
     assert (await site.client(None).get("/healthz")).status_code == 200
 
 
+async def test_a_server_without_its_lease_waits_for_the_database(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(site.turns.replica), "held", False)
+    assert await ready(site) == (503, {"status": "database"})
+
+
 @pytest.mark.parametrize("held", [True, False])
 async def test_a_database_that_accepts_no_write_is_not_ready(
     site: Site, monkeypatch: pytest.MonkeyPatch, held: bool

@@ -96,10 +96,11 @@ class Health:
 
     async def ready(self) -> Response:
         """200 while the server accepts messages and its database accepts writes, `degraded` if a model fails;
-        else 503: `stopping` before its end, `database` while that accepts no writes."""
+        else 503: `stopping` before its end, `database` while that accepts no writes or renews no lease."""
         services = self._services
         if not services.turns.accepting:
-            return json_answer(State(status="stopping"), 503)
+            unheld = not services.turns.closing and not services.turns.replica.held
+            return json_answer(State(status="database" if unheld else "stopping"), 503)
         if await self._database.state() != "ok":
             return json_answer(State(status="database"), 503)
         if time.monotonic() - self._looked >= FRESH_SECONDS:

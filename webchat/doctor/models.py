@@ -48,7 +48,7 @@ async def models(settings: Settings, create: Create) -> AsyncIterator[Finding]:
         params: dict[str, Value] = {
             "model": model.name,
             "kind": model.kind,
-            "source": source.strip(),
+            "source": source.strip() or "default",
         }
         yield await _memory(spec, create, budget, params)
 
@@ -59,8 +59,8 @@ async def _memory(spec: ModelSpec, create: Create, budget: Budget, params: dict[
     except BackendError as error:
         return Finding("models", "error", "model_fails", {**params, "why": str(error)})
     if footprint is None:
-        known = spec.kind in ("openai", "function")
-        return Finding("models", "ok", "model" if known else "model_unknown", params)
+        fetched = spec.kind in ("local", "llamacpp")
+        return Finding("models", "ok", "model_unknown" if fetched else "model", params)
     needed, limit = total([footprint]), await budget.of(place_of(footprint))
     if limit is not None and needed > limit:
         why = refusal(spec.name, (), footprint, limit)

@@ -18,6 +18,7 @@ from webchat.database_url import without_password
 from webchat.doctor.finding import Finding, Value, gigabytes
 from webchat.settings import Settings
 from webchat.store.checkup import Checkup, DriverMissing, check_up
+from webchat.store.copying.files import sqlite_path
 from webchat.store.errors import StoreUnavailable
 
 LITTLE_DISK = 2 * 10**9
@@ -130,7 +131,8 @@ def _backups(settings: Settings) -> Iterator[Finding]:
         times = []
     if not times:
         if settings.snapshots is None:
-            yield Finding("database", "note", "backup_none")
+            of_file = sqlite_path(settings.store_url) is not None
+            yield Finding("database", "note", "backup_none" if of_file else "backup_unseen")
         return
     newest, oldest = (max(0.0, time.time() - moment) / 86400 for moment in (max(times), min(times)))
     params = {"count": len(times), "newest_days": round(newest, 1), "oldest_days": round(oldest, 1)}

@@ -88,8 +88,8 @@ def _data(kind: Kind, settings: Settings, found: Carried) -> str:
     return (
         f"## Your data\n\n- {where}\n- {kept}\n"
         "- The owner of this Space can read every conversation and rating.\n"
-        f"- A deleted conversation is removed for good {_later(settings.trash_days)}, or at once from *Recently"
-        " deleted*.\n"
+        "- A deleted conversation is removed for good"
+        f" {_later(settings.trash_days)}, or at once from *Recently deleted*.\n"
         "- No analytics, and nothing is loaded from other servers."
     )
 
