@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -105,3 +106,10 @@ def test_a_checkup_finds_damage(store: Store, talk: Talk, url: str) -> None:
     found = check_up(url, whole=True)
     assert found is not None
     assert found.damage
+
+
+def test_what_cannot_be_opened_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "webchat.db").mkdir()
+    (tmp_path / "webchat.db" / "file").touch()
+    with pytest.raises(StoreUnavailable):  # its cure depends on the disk
+        check_up(f"sqlite:///{tmp_path / 'webchat.db'}")

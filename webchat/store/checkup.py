@@ -61,7 +61,7 @@ def check_up(url: str, *, whole: bool = False) -> Checkup | None:
         raise
     if isinstance(dialect, Sqlite):
         try:
-            return _sqlite(dialect.path, whole) if dialect.path.exists() else None
+            return _sqlite(dialect, whole) if dialect.path.exists() else None
         except OSError as error:
             raise dialect.unwritable() from error
     assert isinstance(dialect, Postgres)
@@ -82,7 +82,8 @@ def check_up(url: str, *, whole: bool = False) -> Checkup | None:
     )
 
 
-def _sqlite(path: Path, whole: bool) -> Checkup:
+def _sqlite(dialect: Sqlite, whole: bool) -> Checkup:
+    path = dialect.path
     if not path.stat().st_size:  # made by a start that went no further
         return Checkup(f"SQLite {sqlite3.sqlite_version}", 0, None, "older")
     engine = create_engine("sqlite://", creator=lambda: _read_only(path), poolclass=NullPool)
@@ -93,12 +94,14 @@ def _sqlite(path: Path, whole: bool) -> Checkup:
             revision, tables = _tables(connection)
             failing, undelivered = _webhooks(connection, tables)
         damage, read = _integrity(path) if whole else ("", False)
-    except sqlite3.DatabaseError as error:
-        return Checkup(server, size, None, "current", damage=str(error))
     except Exception as error:
-        if isinstance(cause := getattr(error, "orig", None), sqlite3.DatabaseError):
-            return Checkup(server, size, None, "current", damage=str(cause))
-        raise
+        cause = getattr(error, "orig", error)
+        if not isinstance(cause, sqlite3.DatabaseError):
+            raise
+        damaged = getattr(cause, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+        if not damaged and (why := dialect.explain(cause)):
+            raise why from error
+        return Checkup(server, size, None, "current", damage=str(cause))
     return Checkup(
         server, size, revision, tables, damage=damage, whole=read, failing=failing, undelivered=undelivered
     )
