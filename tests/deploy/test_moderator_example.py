@@ -62,7 +62,7 @@ def test_what_is_wrong_in_its_table_is_told_with_its_place(
 
 
 def test_without_the_package_the_kind_is_unknown(tmp_path: Path) -> None:
-    with pytest.raises(BadRules, match=r"moderators\.0\.kind: 'links'"):
+    with pytest.raises(BadRules, match=r"moderators\.0\.kind: there is no kind 'links'"):
         load_rules(rules(tmp_path, ""))
 
 
