@@ -23,10 +23,10 @@ const EMPTY = { model: null, system_prompt: null, sampling: {}, persona: null };
 // written: something is being written that differs from these settings. known: whether the server's settings of this conversation have come.
 // wanted: what the server says of a model that was chosen and is not in its list, by what was asked for.
 // early: what was chosen before they came, to be chosen again on top of them.
-// saves: of each conversation, its changes that are being written. chat: the one on the screen, the same object when a new
+// saves: of each conversation, its changes that are being written. saved: counts those that were. chat: the one on the screen, the same object when a new
 // one gets its id.
-/** @type {{ id: string | null, known: boolean, settings: Settings, models: Model[], fallback: string | null, wanted: Map<string, Model | null>, saves: Map<string, Promise<Conversation>>, asked: Settings | null, written: boolean, early: Partial<Settings> | null, chat: Chat }} */
-const state = { id: null, known: true, settings: EMPTY, models: [], fallback: null, wanted: new Map(), saves: new Map(), asked: null, written: false, early: null, chat: { id: null } };
+/** @type {{ id: string | null, known: boolean, settings: Settings, models: Model[], fallback: string | null, wanted: Map<string, Model | null>, saves: Map<string, Promise<Conversation>>, saved: number, asked: Settings | null, written: boolean, early: Partial<Settings> | null, chat: Chat }} */
+const state = { id: null, known: true, settings: EMPTY, models: [], fallback: null, wanted: new Map(), saves: new Map(), saved: 0, asked: null, written: false, early: null, chat: { id: null } };
 
 /** @param {string | null} id */
 const place = (id) => `settings:${id ?? "new"}`;
@@ -154,6 +154,11 @@ export const settings = {
     return state.chat;
   },
 
+  // A conversation that was read while this grew may have settings from before.
+  get saved() {
+    return state.saved;
+  },
+
   /** @param {Partial<Settings>} changes */
   async update(changes) {
     if (!settings.differ(changes)) return true;
@@ -221,6 +226,7 @@ async function save() {
     const conversation = await written;
     if (same(drafts.get(place(id)), sent)) drafts.put(place(id), null);
     done();
+    state.saved += 1;
     bus.emit("conversation", { conversation });
     return true;
   } catch (error) {

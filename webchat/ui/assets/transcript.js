@@ -178,7 +178,7 @@ export class Transcript {
     const asked = (this.#asked += 1);
     const behind = [...this.#behind];
     try {
-      const thread = await this.ctx.api.get(`api/conversations/${this.conversationId}`, { limit: PAGE });
+      const thread = await this.#read(this.conversationId);
       if (since !== this.#now || asked <= this.#drawn) return; // what it is behind by stays for the next poll
       for (const id of behind) this.#behind.delete(id);
       this.showThread(thread, null, asked);
@@ -213,7 +213,7 @@ export class Transcript {
     const loading = () => visit === this.#visit && this.#placeholder(h("p", { class: "wc-muted" }, this.t("transcript.loading")));
     const slow = setTimeout(loading, 250);
     try {
-      const thread = await this.ctx.api.get(`api/conversations/${id}`, { limit: PAGE });
+      const thread = await this.#read(id);
       if (visit !== this.#visit) return;
       this.showThread(thread);
       resumeEdits(this);
@@ -309,11 +309,19 @@ export class Transcript {
     }
   }
 
+  // Read again where settings were saved meanwhile, since what was read may be older than them.
+  /** @param {string} id @returns {Promise<Thread>} */
+  async #read(id, limit = PAGE) {
+    const { saved } = settings;
+    const thread = await this.ctx.api.get(`api/conversations/${id}`, { limit });
+    return saved === settings.saved ? thread : this.#read(id, limit);
+  }
+
   async #poll() {
     if (document.hidden || this.conversationId === null) return;
     const since = this.#now;
     try {
-      const { conversation, messages } = await this.ctx.api.get(`api/conversations/${this.conversationId}`, { limit: 1 });
+      const { conversation, messages } = await this.#read(this.conversationId, 1);
       if (since !== this.#now) return;
       const leaf = messages.at(-1);
       const shown = leaf && this.views.get(leaf.id)?.record;
