@@ -9,7 +9,6 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from starlette.requests import Request
 
 from tests.api.conftest import MakeSite, Site
 from tests.console.test_handlers import caller
@@ -21,7 +20,6 @@ from webchat.console.feedback.plot import MOST_BARS, MOST_MODELS, plot
 from webchat.console.feedback.results import ModelResults
 from webchat.console.feedback.table import MOST_SHOWN, Judgements
 from webchat.console.feedback.votes import Votes
-from webchat.console.page import create_console
 from webchat.console.paging import FIRST
 from webchat.models import ModelSpec
 from webchat.store.errors import NotFound
@@ -107,28 +105,6 @@ async def test_judgements_are_listed_filtered_and_paged(make_site: MakeSite) -> 
         assert (await judgements.show(who, *by_day))[1].visible
         by_day = ("", "", "", "", "", "", talk.owner, "2020-01-01", "2099-01-02")
         assert ids(await judgements.show(who, *by_day)) == ids(first)
-
-
-async def test_who_opens_another_tab_looks_at_nothing(make_site: MakeSite) -> None:
-    """Each look at testers' judgements is logged, so none is made that nobody asked for."""
-    async with make_site() as site:
-        who = caller(site)
-        judgements, choices = Judgements(site.services), Choices(site.services)
-        judged(of_a_link(site, CONSENT), GOOD)
-        blocks, _ = create_console(site.services)
-        loads = {
-            one.fn.__name__
-            for one in blocks.fns.values()
-            if one.fn and "load" in {event for _, event in one.targets}
-            if any(str(part.elem_id).startswith("wc-feedback") for part in one.outputs)
-        }
-        assert loads == {"opened", "opened_choices"}
-        for tab in ("", "people", "feedback"):
-            scope = {"type": "http", "headers": [], "query_string": f"tab={tab}".encode()}
-            there = replace(who, request=Request(scope))
-            found = await judgements.opened(there, "", "", "", "")
-            assert isinstance(found, list) == isinstance(await choices.opened_choices(there), list)
-            assert isinstance(found, list) == (tab == "feedback") == bool(site.store.looks().items)
 
 
 async def test_one_is_read_and_decided(make_site: MakeSite, told: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from webchat.console.confirming import keep
 from webchat.console.link_form import FIELDS, read_form, values_of
 from webchat.console.links import COLUMNS, Links
 from webchat.console.models import ModelTab
-from webchat.console.page import TABS, opened, wanted
+from webchat.console.page import TABS, create_console, opened, wanted
 from webchat.console.people import BUTTONS, People
 from webchat.console.testers import Testers as Conversations
 from webchat.sentences import Language
@@ -255,6 +256,27 @@ async def test_a_form_that_cannot_be_makes_no_link(make_site: MakeSite, given: d
 def test_a_form_with_fields_missing_is_refused() -> None:
     with pytest.raises(BadTerms):
         read_form(["x"])
+
+
+async def test_a_console_that_opens_reads_only_the_tab_that_it_shows(make_site: MakeSite) -> None:
+    """What a tab lists is read when it is selected. Looks at testers' judgements are logged, too."""
+    async with make_site() as site:
+        blocks, _ = create_console(site.services)
+        loads = {
+            one.fn.__name__
+            for one in blocks.fns.values()
+            if one.fn and "load" in {event for _, event in one.targets}
+        }
+        assert loads == {"tab_wanted", "offer", "wanted_chat", "named"}
+
+
+async def test_a_model_that_the_address_names_is_chosen(make_site: MakeSite) -> None:
+    async with make_site() as site:
+        tab, who = ModelTab(site.services), caller(site)
+        for name, chosen in (("echo", "echo"), ("other", None), ("", None)):
+            scope = {"type": "http", "headers": [], "query_string": f"model={name}".encode()}
+            found = await tab.named(replace(who, request=Request(scope)))
+            assert getattr(found, "value", None) == chosen
 
 
 async def test_models_are_listed_and_loaded(make_site: MakeSite) -> None:

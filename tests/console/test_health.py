@@ -99,10 +99,7 @@ async def test_the_tab_shows_what_goes_on_and_what_was_used(make_site: MakeSite)
         assert site.services.monitor is not None
         site.services.monitor.sampler.samples.append(site.services.monitor.sampler.sample())
         tab = HealthTab(site.services)
-        assert all(one.get("__type__") == "update" for one in await tab.health_opened(caller(), 1))
-        now, drawn, said, models, links, people, errors = await tab.health_opened(
-            caller(query=b"tab=health"), 1
-        )
+        now, drawn, said, models, links, people, errors = await tab.health_shown(caller(), 1)
         assert "Ready" in now
         assert drawn.count("<svg") == 4
         assert said.startswith("Replies: 1.")

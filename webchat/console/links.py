@@ -238,7 +238,7 @@ def _of(used: int, limit: int | None) -> str:
     return str(used) if limit is None else f"{used} / {limit}"
 
 
-def create_links(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> gr.Timer:
+def create_links(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> gr.Timer:
     """The tab's components and what they do."""
     links = Links(services)
     if services.access == "local":
@@ -261,7 +261,7 @@ def create_links(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Label
 
     made, whole = [url, qr], [editing, form, save, cancel, *fields]
     page.load(handler("operator", links.offer), None, [fields[at] for at in OFFERED], **QUIET)
-    listing.bind(links, [page.load, search.submit])
+    listing.bind(links, [tab.select, search.submit])
     timer = gr.Timer(REFRESH_SECONDS, active=False)
     looked: Any = {"inputs": [link, *listing.wanted], "outputs": [listing.table, listing.about], **QUIET}
     timer.tick(handler("operator", links.tick), **looked)

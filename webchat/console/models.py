@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import gradio as gr
@@ -35,16 +36,14 @@ class ModelTab:
         await self._models.look(_LOOK_SECONDS)
         infos = self._models.infos()
         headers = [caller.t(f"console.models.{name}") for name in COLUMNS]
-        choices = [info.name for info in infos if not info.unlisted]
         rows = [self._row(caller, info) for info in infos]
-        return gr.Dataframe(rows, headers=headers, visible=True), gr.Dropdown(choices=choices)
+        return gr.Dataframe(rows, headers=headers, visible=True), gr.Dropdown(choices=_names(infos))
 
-    async def open(self, caller: Caller) -> tuple[Any, Any]:
-        """The same, with the model chosen that the page's address names."""
-        table, choice = await self.show(caller)
+    async def named(self, caller: Caller) -> Any:
+        """The model that the page's address names, as the choice."""
         name = caller.request.query_params.get("model")
-        names = [value for _, value in choice.choices]
-        return table, gr.Dropdown(choices=choice.choices, value=name) if name in names else choice
+        names = _names(self._models.infos())
+        return gr.Dropdown(choices=names, value=name) if name in names else gr.skip()
 
     async def tick(self, caller: Caller) -> Any:
         return (await self.show(caller))[0]
@@ -93,9 +92,14 @@ class ModelTab:
         return [info.name, status, memory, context, caller.t(f"console.models.{place}"), info.source]
 
 
-def create_models(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> gr.Timer:
+def _names(infos: Iterable[ModelInfo]) -> list[str]:
+    """Of those that can be chosen."""
+    return [info.name for info in infos if not info.unlisted]
+
+
+def create_models(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> gr.Timer:
     """The tab's components and what they do."""
-    tab = ModelTab(services)
+    models = ModelTab(services)
     table = create_table("wc-models-table")
     with gr.Column(elem_classes=["wc-card"]):
         model = gr.Dropdown(choices=[], label=label("console.models.model"), elem_id="wc-models-model")
@@ -106,14 +110,15 @@ def create_models(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labe
     create_chat_template(services, label, model)
     gr.Markdown(label("console.models.elsewhere_edited"), elem_classes=["wc-note"])
 
-    show = handler("operator", tab.show)
-    page.load(handler("operator", tab.open), None, [table, model], **QUIET)
+    show = handler("operator", models.show)
+    page.load(handler("operator", models.named), None, model, **QUIET)
+    tab.select(show, None, [table, model], **QUIET)
     timer = gr.Timer(REFRESH_SECONDS, active=False)
-    timer.tick(handler("operator", tab.tick), None, [table], **QUIET)
-    chosen = table.select(selecting("operator", tab.chosen), None, model, **QUIET)
+    timer.tick(handler("operator", models.tick), None, [table], **QUIET)
+    chosen = table.select(selecting("operator", models.chosen), None, model, **QUIET)
     chosen.success(show, None, [table, model], **QUIET)
-    model.change(handler("operator", tab.about), model, about, **QUIET)
-    load.click(handler("operator", tab.load), model, about, **QUIET).success(
+    model.change(handler("operator", models.about), model, about, **QUIET)
+    load.click(handler("operator", models.load), model, about, **QUIET).success(
         show, None, [table, model], **QUIET
     )
     return timer

@@ -37,7 +37,9 @@ TABS: dict[str, Callable[[gr.Blocks, gr.Tab, Services, Labels], gr.Timer | None]
     "webhooks": create_webhooks,
     "health": create_health,
 }
-"""What makes each tab's components. A timer that it returns, made inactive, runs while the tab is open."""
+"""What makes each tab's components. A tab is filled when it is selected, as the first is when the page opens:
+each event costs Gradio a search through all components. A timer that it returns, made inactive, runs while
+the tab is open."""
 
 FIRST = next(iter(TABS))
 

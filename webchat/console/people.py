@@ -197,7 +197,7 @@ class Button:
 BUTTONS = tuple(map(Button, ("promote", "demote", "sign_out", "reset", "disable", "enable", "remove")))
 
 
-def create_people(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> None:
+def create_people(_page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> None:
     """The tab's components and what they do."""
     people = People(services)
     with gr.Row(elem_classes=["wc-bar"]):
@@ -216,7 +216,7 @@ def create_people(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labe
             operates = gr.Checkbox(label=label("console.people.as_operator"), elem_id="wc-people-operates")
         add = gr.Button(label("console.people.add"), variant="primary", elem_id="wc-people-add")
 
-    listing.bind(people, [page.load, refresh.click, search.submit])
+    listing.bind(people, [tab.select, refresh.click, search.submit])
     for one, button in listing.buttons.items():
         run = handler("operator", getattr(people, one))
         if one == "remove":

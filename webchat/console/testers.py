@@ -224,7 +224,7 @@ class Testers:
         ]
 
 
-def create_testers(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> gr.Timer:
+def create_testers(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> gr.Timer:
     """The tab's components and what they do."""
     testers = Testers(services)
     with gr.Row(elem_classes=["wc-bar"]):
@@ -272,7 +272,7 @@ def create_testers(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Lab
     again: Any = {"inputs": [*wanted, pager.place], **listed}
     first, links = handler("operator", testers.first), handler("operator", testers.links)
     chosen_link: Any = {"inputs": [link, find], "outputs": [link, find], **QUIET}
-    gr.on([page.load, refresh.click, find.submit], links, **chosen_link).success(first, wanted, **listed)
+    gr.on([tab.select, refresh.click, find.submit], links, **chosen_link).success(first, wanted, **listed)
     gr.on([link.input, search.submit, tag.submit], first, wanted, **listed)
     pager.older.click(handler("operator", testers.older_chats), **again)
     pager.newer.click(handler("operator", testers.newer_chats), **again)

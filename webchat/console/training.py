@@ -171,7 +171,7 @@ class TrainingTab:
         return "\n\n".join(filter(None, told))
 
 
-def create_training(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> gr.Timer | None:
+def create_training(_page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> gr.Timer | None:
     """The tab's components and what they do."""
     gr.Markdown(label("console.training.intro"), elem_classes=["wc-note"])
     create_exporting(services, label)
@@ -202,9 +202,9 @@ def create_training(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
     reading: Any = {"inputs": chosen, "outputs": [card, about, drawn, cancel, resume, remove], **QUIET}
     show, read = handler("operator", trains.show), handler("operator", trains.read)
     timer = gr.Timer(REFRESH_SECONDS, active=False)
-    gr.on([page.load, tab.select, refresh.click, timer.tick], show, **listing)
+    gr.on([tab.select, refresh.click, timer.tick], show, **listing)
     gr.on([refresh.click, timer.tick], read, **reading)
-    gr.on([page.load, tab.select], handler("operator", trains.models), None, [form.model, form.note], **QUIET)
+    tab.select(handler("operator", trains.models), None, [form.model, form.note], **QUIET)
     table.select(selecting("operator", trains.chosen), None, chosen, **QUIET).success(read, **reading)
     for button, method in ((cancel, trains.cancel), (resume, trains.resume)):
         done = button.click(handler("operator", method), chosen, None, **QUIET)

@@ -44,10 +44,6 @@ class Choices:
             gr.Dropdown([every, *((name, id) for id, name in found.people)]),
         ]
 
-    async def opened_choices(self, caller: Caller) -> list[Any] | dict[str, Any]:
-        """The choices, if the console was opened at this tab."""
-        return await self.choices(caller) if is_opened(caller) else gr.skip()
-
 
 def create_filters(label: Labels) -> tuple[list[Any], list[Any], Any]:
     """The fields above the table: what `Choices.choices` gives choices to, two days, and the button."""
@@ -87,7 +83,3 @@ def filter_of(
         since=day_of(since),
         before=after(day_of(until)),
     )
-
-
-def is_opened(caller: Caller) -> bool:
-    return caller.request.query_params.get("tab") == "feedback"

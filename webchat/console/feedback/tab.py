@@ -18,7 +18,7 @@ from webchat.console.labels import Labels
 from webchat.console.paging import Pager, create_table
 
 
-def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> None:
+def create_feedback(_page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> None:
     """The tab's components and what they do."""
     judgements, choices = Judgements(services), Choices(services)
     judging, by_model = OneJudgement(services), ModelResults(services)
@@ -44,8 +44,6 @@ def create_feedback(page: gr.Blocks, tab: gr.Tab, services: Services, label: Lab
     wanted = [*filters, *days]
     shows: Any = {"inputs": wanted, "outputs": outputs, **QUIET}
     show = handler("operator", judgements.show)
-    page.load(handler("operator", choices.opened_choices), None, filters, **QUIET)
-    page.load(handler("operator", judgements.opened), **shows)
     gr.on([tab.select, refresh.click], handler("operator", choices.choices), None, filters, **QUIET)
     gr.on(
         [tab.select, refresh.click, *(one.input for one in filters), *(one.change for one in days)],

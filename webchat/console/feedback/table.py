@@ -9,7 +9,7 @@ import gradio as gr
 
 from webchat.api import Services
 from webchat.console.asking import Caller
-from webchat.console.feedback.filters import filter_of, is_opened
+from webchat.console.feedback.filters import filter_of
 from webchat.console.feedback.judgement import is_id, rated, reason_of, review, undo
 from webchat.console.paging import FIRST, Place, shown
 from webchat.console.times import moment
@@ -30,11 +30,6 @@ class Judgements:
     async def show(self, caller: Caller, *wanted: object) -> list[Any]:
         """The first page."""
         return await self._page(caller, FIRST, wanted)
-
-    async def opened(self, caller: Caller, *wanted: object) -> list[Any] | dict[str, Any]:
-        """The first page, if the console was opened at this tab. Each look is logged: nobody looks who opens
-        another one."""
-        return await self.show(caller, *wanted) if is_opened(caller) else gr.skip()
 
     async def older(self, caller: Caller, place: object, *wanted: object) -> list[Any]:
         """The following page."""

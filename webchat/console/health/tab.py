@@ -47,12 +47,6 @@ class HealthTab:
         ready, failing = services.turns.accepting, services.models.failing
         return [tiles(caller, now, latest, files, failing, ready=ready), plots(caller, points)]
 
-    async def health_opened(self, caller: Caller, days: object) -> list[Any]:
-        """The same and what was used, for a page that was opened on this tab; else nothing yet."""
-        if caller.request.query_params.get("tab") != "health":
-            return [gr.skip()] * 7
-        return await self.health_shown(caller, days)
-
     async def health_shown(self, caller: Caller, days: object) -> list[Any]:
         """Everything but the checks."""
         return [*await self.health_now(caller), *await self.health_used(caller, days)]
@@ -126,7 +120,7 @@ class HealthTab:
                     return False
 
 
-def create_health(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> gr.Timer:
+def create_health(_page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> gr.Timer:
     """The tab's components and what they do."""
     health = HealthTab(services)
     # HTML of our own, in which all names are escaped. `gr.HTML` needs `unsafe-eval`.
@@ -156,7 +150,6 @@ def create_health(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
 
     used: Any = {"inputs": days, "outputs": [said, *tables], **QUIET}
     shown: Any = {"inputs": days, "outputs": [now, drawn, said, *tables], **QUIET}
-    page.load(handler("operator", health.health_opened), **shown)
     tab.select(handler("operator", health.health_shown), **shown)
     timer.tick(handler("operator", health.health_now), None, [now, drawn], **QUIET)
     days.input(handler("operator", health.health_used), **used)

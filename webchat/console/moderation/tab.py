@@ -47,11 +47,11 @@ async def offer(caller: Caller) -> list[Any]:
     ]
 
 
-def create_moderation(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> None:
+def create_moderation(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> None:
     """The tab's components and what they do."""
     with gr.Tabs(elem_id="wc-moderation") as tabs:
         with gr.Tab(label("moderation.tab.rules"), id="rules"):
-            copied = _create_rules(page, services, label)
+            copied = _create_rules(tab, services, label)
         with gr.Tab(label("moderation.tab.try"), id="try"):
             tried, rules = _create_trial(services, label)
         with gr.Tab(label("moderation.tab.log"), id="log") as logged:
@@ -68,7 +68,7 @@ def create_moderation(page: gr.Blocks, _tab: gr.Tab, services: Services, label: 
     copied.click(handler("operator", try_these), None, [rules, tabs], **QUIET)
 
 
-def _create_rules(page: gr.Blocks, services: Services, label: Labels) -> gr.Button:
+def _create_rules(tab: gr.Tab, services: Services, label: Labels) -> gr.Button:
     """Returns the button that takes the example to where rules are tried."""
     lost = gr.Markdown(visible=False, elem_classes=["wc-warning"])
     table = gr.Dataframe(
@@ -93,7 +93,7 @@ def _create_rules(page: gr.Blocks, services: Services, label: Labels) -> gr.Butt
             button = gr.Button(label("moderation.try_these"), min_width=0)
     about = gr.Markdown(elem_classes=["wc-about"])
     show = handler("operator", Rules(services).show)
-    page.load(show, None, [lost, table, about, none, rules], **QUIET)
+    tab.select(show, None, [lost, table, about, none, rules], **QUIET)
     return button
 
 

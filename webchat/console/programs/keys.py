@@ -236,7 +236,7 @@ def _create_form(label: Labels) -> tuple[list[Any], gr.Textbox]:
     return [name, person, expires, scopes, models, stored, *counts], find
 
 
-def create_keys(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> None:
+def create_keys(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> None:
     """The tab's components and what they do."""
     keys = Keys(services)
     with gr.Row(elem_classes=["wc-bar"]):
@@ -256,7 +256,7 @@ def create_keys(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels
 
     page.load(handler("operator", keys.offer), None, [scopes, models, person, find], **QUIET)
     find.submit(handler("operator", keys.find), find, [person, find], **QUIET)
-    listing.bind(keys, [page.load, refresh.click, search.submit])
+    listing.bind(keys, [tab.select, refresh.click, search.submit])
     listing.buttons["revoke"].click(handler("operator", keys.revoke), key, revoking.parts, **QUIET)
     revoked = revoking.yes.click(
         handler("operator", keys.revoke_now), [key, revoking.about], [token, *revoking.parts], **QUIET

@@ -191,7 +191,7 @@ def _described(caller: Caller, listed: ListedWebhook) -> str:
     return "\n\n".join(lines)
 
 
-def create_webhooks(page: gr.Blocks, _tab: gr.Tab, services: Services, label: Labels) -> None:
+def create_webhooks(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> None:
     """The tab's components and what they do."""
     webhooks = Webhooks(services)
     with gr.Row(elem_classes=["wc-bar"]):
@@ -217,7 +217,7 @@ def create_webhooks(page: gr.Blocks, _tab: gr.Tab, services: Services, label: La
             )
 
     page.load(handler("operator", webhooks.offer), None, events, **QUIET)
-    listing.tell(listing.bind(webhooks, [page.load, refresh.click]).success)
+    listing.tell(listing.bind(webhooks, [tab.select, refresh.click]).success)
     for one, button in listing.buttons.items():
         run = handler("operator", getattr(webhooks, one))
         if one == "remove":

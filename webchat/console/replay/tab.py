@@ -112,7 +112,7 @@ class Results:
             create_votes(services, label, chosen, self.left, self.right)
 
 
-def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> None:
+def create_replay(_page: gr.Blocks, tab: gr.Tab, services: Services, label: Labels) -> None:
     """The tab's components and what they do."""
     sets, side_by_side, make = Sets(services), SideBySide(services), Maker(label)
     gr.Markdown(label("console.replay.intro"), elem_classes=["wc-note"])
@@ -141,7 +141,7 @@ def create_replay(page: gr.Blocks, tab: gr.Tab, services: Services, label: Label
     show, choose = handler("operator", sets.show), handler("operator", sets.choices)
     side: Any = {"inputs": [chosen, left, right], "outputs": [results.compared, *pager.parts], **QUIET}
     compare = handler("operator", side_by_side.compare)
-    gr.on([page.load, tab.select, refresh.click], choose, chosen, choosing, **QUIET).success(
+    gr.on([tab.select, refresh.click], choose, chosen, choosing, **QUIET).success(
         show, chosen, outputs, **QUIET
     ).success(compare, **side)
     judge.chosen.input(
