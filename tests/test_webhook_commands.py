@@ -38,11 +38,11 @@ def test_a_webhook_is_made_listed_and_removed(store: Store, capsys: pytest.Captu
     assert secret not in err + repr(one)
     assert (one.webhook.events, one.webhook.content) == (("reply.ended", "vote.saved"), False)
     listed, _ = said(capsys, "list")
-    assert "https://example.org/hook  reply.ended vote.saved  never told" in listed
+    assert "https://example.org/hook  reply.ended vote.saved  nothing delivered yet" in listed
     assert secret not in listed
-    assert said(capsys, "retry", one.webhook.id)[0] == "0 are sent again.\n"
+    assert said(capsys, "retry", one.webhook.id)[0] == "Deliveries being sent again: 0.\n"
     assert "is disabled" in said(capsys, "disable", one.webhook.id)[0]
-    assert "disabled, never told" in said(capsys, "list")[0]
+    assert "disabled, nothing delivered yet" in said(capsys, "list")[0]
     assert "is enabled" in said(capsys, "enable", one.webhook.id)[0]
     assert "disabled" not in said(capsys, "list")[0]
     said(capsys, "remove", one.webhook.id)
@@ -71,7 +71,7 @@ def test_a_test_that_does_not_arrive_says_why(
     monkeypatch.setenv("WEBCHAT_WEBHOOKS_PRIVATE", "true")
     hook = store.create_webhook("http://127.0.0.1:9/", "whsec_eA==", ("reply.ended",))
     _, err = said(capsys, "test", hook.id, code=2)
-    assert "http://127.0.0.1:9/ was not told: 127.0.0.1 can't be reached." in err
+    assert "http://127.0.0.1:9/ did not receive the test: 127.0.0.1 can't be reached." in err
 
 
 def test_the_receiver_of_the_page_checks_what_is_sent(capsys: pytest.CaptureFixture[str]) -> None:

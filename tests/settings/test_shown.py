@@ -73,7 +73,7 @@ def test_the_command_shows_every_setting_with_its_origin_and_no_secret(
         (["--prot", "3"], "Did you mean --port?"),
         (["--port", "x"], "a whole number from 0 to 65535"),
         (["--port"], "expected one argument"),
-        (["bogus"], "invalid choice"),
+        (["bogus"], "There is no command bogus."),
         (["link"], "command"),
     ],
 )
