@@ -107,6 +107,27 @@ def _run(argv: Sequence[str], env: Mapping[str, str], log: Path, folder: Path) -
     sys.exit(main(argv))
 
 
+def _begin(
+    argv: Sequence[str], env: Mapping[str, str], log: Path, folder: Path, *, module: str, forked: bool
+) -> Running:
+    if forked:
+        return Forked(argv, env, log, folder)
+    with log.open("ab") as file:
+        command = [sys.executable, "-m", module, *argv]
+        return subprocess.Popen(command, cwd=folder, env=env, stdout=file, stderr=file)
+
+
+def webchat(data_dir: Path, *args: str) -> str:
+    """Run the command line beside the server; returns what it printed."""
+    env = {**os.environ, "WEBCHAT_DATA_DIR": str(data_dir)}
+    log = data_dir / "command.log"
+    log.write_bytes(b"")
+    process = _begin(args, env, log, ROOT, module="webchat", forked=_forks())
+    code, printed = process.wait(120), log.read_text(encoding="utf-8")
+    assert code == 0, printed
+    return printed
+
+
 class AppProcess:
     """`python -m webchat` with its data in `data_dir`; the port stays the same over restarts.
 
@@ -148,12 +169,8 @@ class AppProcess:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         argv = ["--port", str(self.port), "--no-open", *self._flags]
         env = {**os.environ, "WEBCHAT_DATA_DIR": str(self.data_dir), **self._env}
-        if self._preloaded:
-            self._process = Forked(argv, env, self.log, self._checkout)
-        else:
-            command = [sys.executable, "-m", self._module, *argv]
-            with self.log.open("ab") as log:
-                self._process = subprocess.Popen(command, cwd=self._checkout, env=env, stdout=log, stderr=log)
+        forked = self._preloaded
+        self._process = _begin(argv, env, self.log, self._checkout, module=self._module, forked=forked)
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if self._process.poll() is not None:

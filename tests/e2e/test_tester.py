@@ -14,12 +14,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Error, Locator, Page, Response, expect
 
-from tests.app_process import AppProcess
+from tests.app_process import AppProcess, webchat
 from tests.browser import PATIENCE
 from tests.e2e.chat import LOOKS, PHONE, Chat, NewVisitor, first, until, words
 from tests.e2e.conftest import running
 from tests.e2e.test_people import choose
-from tests.e2e.test_visitors import store_of, webchat
+from tests.e2e.test_visitors import store_of
 from tests.scripted_endpoint import ScriptedEndpoint
 from tests.ui.payloads import PAYLOADS
 from webchat.sentences import locale

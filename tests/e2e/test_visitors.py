@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
@@ -17,7 +14,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Error, Response, expect
 
-from tests.app_process import ROOT, AppProcess
+from tests.app_process import AppProcess, webchat
 from tests.e2e.chat import Chat, NewVisitor, first, words
 from tests.e2e.conftest import running
 from tests.scripted_endpoint import ScriptedEndpoint
@@ -34,20 +31,6 @@ async def guarded(
 ) -> AsyncIterator[AppProcess]:
     async with running(tmp_path_factory.mktemp("guarded"), endpoint, WEBCHAT_ACCESS="link") as app:
         yield app
-
-
-def webchat(data_dir: Path, *args: str) -> str:
-    """Run the command line beside the server; returns what it printed."""
-    env = {**os.environ, "WEBCHAT_DATA_DIR": str(data_dir)}
-    done = subprocess.run(
-        [sys.executable, "-m", "webchat", *args],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout
 
 
 def store_of(app: AppProcess) -> closing[Store]:
