@@ -14,8 +14,10 @@ WORKERS ?= 5
 PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-LOCKED := $(PIP) install --quiet --require-hashes --no-deps --requirement
-PROJECT := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
+# Python compiles what is imported; compiling all that is installed would take longer than that.
+INSTALL := $(PIP) install --quiet --no-compile
+LOCKED := $(INSTALL) --require-hashes --no-deps --requirement
+PROJECT := $(INSTALL) --no-deps --no-build-isolation --editable .
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
   --no-emit-index-url --constraint constraints.txt
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope --no-loadscope-reorder
@@ -29,7 +31,7 @@ NODE := PATH="$(abspath $(BIN)):$$PATH"
 # Tests start hundreds of processes; each would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run js quick test coverage test-slow check lint types format bench reference constraints locked clean
+.PHONY: run js quick test coverage test-slow check lint types compiled format bench reference constraints locked clean
 
 run: $(INSTALLED_RUN)
 	@$(BIN)/webchat setup $(ARGS)
@@ -50,9 +52,12 @@ test: check
 coverage: $(INSTALLED_TEST) $(INSTALLED_BROWSER)
 	$(PYTEST) --cov --cov-report=term $(PYTEST_ARGS)
 
-# Two at a time: most of these tools use one core.
+# Two at a time: most of these tools use one core. Tests are compiled beside mypy; each worker would do it again.
 check: $(INSTALLED_TEST) $(INSTALLED_BROWSER) $(INSTALLED_NODE)
-	@$(MAKE) --no-print-directory --jobs=2 lint types
+	@$(MAKE) --no-print-directory --jobs=2 lint types compiled
+
+compiled: $(INSTALLED_TEST)
+	@$(BIN)/python -m pytest --collect-only -qqq > $(VENV)/collected.log || { cat $(VENV)/collected.log; exit 1; }
 
 lint: $(INSTALLED_TEST) $(INSTALLED_NODE)
 	$(BIN)/ruff check .
@@ -113,14 +118,14 @@ $(INSTALLED_RUN): pyproject.toml deploy/locked/run.txt | $(BIN)/python
 $(INSTALLED_TEST): pyproject.toml constraints.txt deploy/locked/test.txt | $(BIN)/python
 	@echo "Installing webchat with every extra and what the tests need (minutes the first time) ..."
 	@$(LOCKED) deploy/locked/test.txt
-	@$(PIP) install --quiet --constraint constraints.txt torch
+	@$(INSTALL) --constraint constraints.txt torch
 	@$(PROJECT)
 	@touch $@ $(INSTALLED_RUN)
 
 # What reads the files in deploy/ as their hosts do; half a gigabyte that only the slow suite needs.
 $(INSTALLED_VALIDATORS): deploy/locked/validators.txt | $(INSTALLED_TEST)
 	@$(BIN)/python -m venv $(VENV)/validators
-	@$(VENV)/validators/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	@$(VENV)/validators/bin/python -m pip --disable-pip-version-check install --quiet --no-compile --requirement $<
 	@touch $@
 
 # Only checks of the page's modules need it.
