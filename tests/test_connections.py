@@ -176,6 +176,17 @@ async def test_heads_that_trickle_in_are_ended_and_open_answers_are_not() -> Non
         assert app.open == 1
 
 
+async def test_a_connection_is_kept_for_its_next_request() -> None:
+    """Proxies use theirs again for a minute, and a person's message is not sent twice by any of them."""
+    async with running() as app:
+        kept = await app.say(HEALTH.replace(b"close", b"keep-alive"))
+        assert b"fine" in await kept.reader.readuntil(b"fine")
+        await app.later(60)
+        assert all(one.timeout_keep_alive > 60 for one in app.server.server_state.connections)
+        kept.writer.write(HEALTH)
+        assert b"fine" in await kept.rest()
+
+
 async def test_a_body_that_goes_on_coming_is_waited_for() -> None:
     head = b"POST /body HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Length: 20000\r\n\r\n"
     async with running(body_seconds=20, body_rate=500) as app:

@@ -190,6 +190,27 @@ def test_who_still_reads_an_answer_is_not_sent_away_for_what_it_owes_next() -> N
     assert len(place.crowd) == 1
 
 
+def test_a_next_request_is_waited_for_untimed_and_makes_room_first() -> None:
+    place = Place(Limits(at_once=3, from_one=3, head_seconds=20))
+    (_, served), (_, silent), (kept, between) = place.served(), place.come(), place.come()
+    place.crowd.owes(kept, "next", object())
+    place.later(19)
+    assert not place.come()[0].full
+    assert [served.ended, silent.ended, between.ended] == [False, False, True]
+
+
+def test_a_next_request_that_has_begun_is_timed_from_then_on() -> None:
+    place = Place(Limits(at_once=3, from_one=3, head_seconds=20))
+    kept, wire = place.come()
+    place.crowd.owes(kept, "next", request := object())
+    place.later(10**9)
+    place.crowd.owes(kept, "head", request)
+    place.later(20)
+    assert not wire.ended
+    place.later(1)
+    assert wire.ended
+
+
 def test_an_address_is_counted_on_when_its_only_connection_makes_room() -> None:
     place = Place(Limits(at_once=2, from_one=2))
     place.come("evil")

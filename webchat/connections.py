@@ -19,6 +19,10 @@ from webchat.crowd import Crowd, Member, Owed
 
 FILES = 8192
 
+KEPT_SECONDS = 75
+"""How long a connection is kept for its next request: longer than proxies and load balancers keep theirs,
+mostly for 60 s. One that is closed just as they use it again is an error 502 to somebody."""
+
 AHEAD = 16_384
 """Maximum bytes of pipelined requests waiting for a response. Browsers do not pipeline."""
 
@@ -81,6 +85,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._lingering = Lingering(transport, lambda: self.conn.their_state is h11.SEND_BODY)
         super().connection_made(cast(asyncio.Transport, self._lingering))
+        self.timeout_keep_alive = KEPT_SECONDS
         address = one_person(self.client[0]) if self.client else ""
         self._member = self.crowd.join(transport, address, self._held_up)
         if self._member.full:
@@ -109,7 +114,7 @@ class Connection(H11Protocol):
         if self.conn.their_state is h11.SEND_BODY:
             owed = "body"
         elif self.conn.their_state is h11.IDLE and self.conn.our_state is h11.IDLE:
-            owed = "head"
+            owed = "head" if size else "next"
         if not owed and size > AHEAD and len(self.conn.trailing_data[0]) > AHEAD:
             self.crowd.end(self._member, "invalid")
         kept = owed == "body" and not self.cycle.response_complete  # what comes after the answer is dropped

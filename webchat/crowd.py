@@ -1,9 +1,10 @@
 """Limits the number of connections and how long a client may take to send the rest of a request.
 
-A connection owes the head of a request, then its body, then nothing. Only what is owed is timed, never a
-response, however long. When a limit is reached, the connections that have owed the longest are closed. If
-that is not enough, a new connection is admitted as `full`: it can learn only that the server is full, or read
-its health.
+A connection owes the head of a request, then its body, then nothing; after the response it may stay for the
+next request. Only heads and bodies are timed here, never a response, however long. When a limit is reached,
+the connections that have waited for their next request the longest are closed, then those that have owed the
+longest. If that is not enough, a new connection is admitted as `full`: it can learn only that the server is
+full, or read its health.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,9 @@ OWN_FILES = 64
 USUAL = 20
 """Browsers open connections in advance and abandon them: this many per minute are normal."""
 
-Owed = Literal["head", "body", ""]
-Event = Literal["head", "body", "unread", "room", "bytes", "refused", "full", "invalid"]
+Owing = Literal["next", "head", "body"]
+Owed = Owing | Literal[""]
+Event = Literal["head", "body", "unread", "idle", "room", "bytes", "refused", "full", "invalid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +71,16 @@ class Wire(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """Connections that share a limit. Both queues are ordered by when each connection began to owe."""
+    """Connections that share a limit. owing: by what they owe, in the order in which they make room, and each
+    in the order in which they began to."""
 
     most: int
     most_bytes: int
     count: int = 0
     half_read: int = 0
-    heads: OrderedDict[Member, None] = field(default_factory=OrderedDict)
-    bodies: OrderedDict[Member, None] = field(default_factory=OrderedDict)
+    owing: dict[Owing, OrderedDict[Member, None]] = field(
+        default_factory=lambda: {owed: OrderedDict() for owed in get_args(Owing)}
+    )
 
 
 @dataclass(slots=True, eq=False)
@@ -173,8 +177,8 @@ class Crowd:
         for group in member.groups:
             group.half_read += size
         for group in member.groups:
-            while group.half_read > group.most_bytes and group.bodies:
-                self.end(next(iter(group.bodies)), "bytes")
+            while group.half_read > group.most_bytes and group.owing["body"]:
+                self.end(next(iter(group.owing["body"])), "bytes")
 
     def note(self, member: Member, event: Event) -> None:
         """Count an event for the log."""
@@ -196,9 +200,9 @@ class Crowd:
         """Close connections that have owed for too long; call it about once a second."""
         now, limits = self._clock(), self.limits
         for group in (self._all, self._spare):
-            while (member := self._oldest(group.heads)) and now - member.since > limits.head_seconds:
+            while (member := self._oldest(group.owing["head"])) and now - member.since > limits.head_seconds:
                 self.end(member, "head")
-            for member in list(group.bodies):
+            for member in list(group.owing["body"]):
                 if member.held_up():
                     member.since = now
                 elif now - member.since > limits.body_seconds + member.held / limits.body_rate:
@@ -227,11 +231,11 @@ class Crowd:
     def _has_room(self, group: Group) -> bool:
         if group.count < group.most:
             return True
-        oldest = self._oldest(group.heads) or self._oldest(group.bodies)
-        if oldest is None:
-            return False
-        self.end(oldest, "room")
-        return True
+        for owing in group.owing.values():
+            if oldest := self._oldest(owing):
+                self.end(oldest, "idle" if oldest.owed == "next" else "room")
+                return True
+        return False
 
     def _oldest(self, owing: OrderedDict[Member, None]) -> Member | None:
         """The connection that has owed the longest. Those still reading an earlier response start over."""
@@ -241,18 +245,17 @@ class Crowd:
                 return member
             member.since = self._clock()
             for group in member.groups:
-                (group.heads if member.owed == "head" else group.bodies).move_to_end(member)
+                if member.owed:
+                    group.owing[member.owed].move_to_end(member)
         return None
 
     def _move(self, member: Member, owed: Owed) -> None:
         for group in member.groups:
-            group.heads.pop(member, None)
-            group.bodies.pop(member, None)
+            if member.owed:
+                group.owing[member.owed].pop(member, None)
             group.half_read -= member.held
-            if owed == "head":
-                group.heads[member] = None
-            elif owed == "body":
-                group.bodies[member] = None
+            if owed:
+                group.owing[owed][member] = None
         member.owed, member.held = owed, 0
 
     def _report(self) -> None:
@@ -262,6 +265,7 @@ class Crowd:
             "head": f"sent no complete request within {limits.head_seconds:g} s",
             "body": "sent the body of a request too slowly",
             "unread": "did not read the response",
+            "idle": "were closed between two requests, to make room",
             "room": "were closed before their request was complete, to make room",
             "bytes": f"made room with half a body, since {limits.half_read // 1_000_000} MB are kept at most",
             "full": "were turned away because the server was full",

@@ -156,7 +156,7 @@ class Chat:
     async def thread(self, conversation: str | None = None) -> list[Json]:
         """The messages of the conversation as this visitor's own requests read them."""
         address = f"{self.url}/api/conversations/{conversation or self.conversation}"
-        answer = await self.page.context.request.get(address, max_retries=1)
+        answer = await self.page.context.request.get(address)
         assert answer.ok, await answer.text()
         messages: list[Json] = (await answer.json())["messages"]
         return messages

@@ -158,7 +158,7 @@ async def test_sides_that_ended_before_the_page_heard_of_them_are_voted_on_by_ke
     async def late(route: Route) -> None:
         states: set[str] = set()
         while states != {"complete"}:
-            answer = await route.fetch(max_retries=1)
+            answer = await route.fetch()
             found = await answer.json()
             states = {found[side]["message"]["state"] for side in ("left", "right")}
         await route.fulfill(response=answer)

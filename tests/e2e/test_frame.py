@@ -73,7 +73,7 @@ async def test_what_tells_of_the_models_window_does_not_cover_what_sends(
     page = await (await visitor(**look)).new_page()
 
     async def roomy(route: Route) -> None:
-        answer = await route.fetch(max_retries=1)
+        answer = await route.fetch()
         found = await answer.json()
         for model in found["models"]:
             model["context_length"] = 8192

@@ -32,8 +32,7 @@ class Held:
             return await route.fallback()
         self._request = route.request
         try:
-            # The server may be closing the kept connection that this takes.
-            answer = None if self._unsent or self._status else await route.fetch(max_retries=1)
+            answer = None if self._unsent or self._status else await route.fetch()
         except Error as error:
             return self._held.set_exception(error)
         self._held.set_result(None)

@@ -96,7 +96,7 @@ async def test_lost_answers_make_no_second_message(
 
     async def no_answer(route: Route) -> None:
         keys.append(key_of(route))
-        await route.fetch(max_retries=1)
+        await route.fetch()
         await route.abort("connectionreset")
 
     await chat.page.route("**/api/turns", no_answer)
@@ -136,7 +136,7 @@ async def test_stop_before_the_answer_stops_the_reply(chat: Chat) -> None:
     gate = asyncio.Event()
 
     async def slow(route: Route) -> None:
-        answer = await route.fetch(max_retries=1)
+        answer = await route.fetch()
         await gate.wait()
         await route.fulfill(response=answer)
 

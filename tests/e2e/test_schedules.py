@@ -276,7 +276,7 @@ async def press(tab: Page, selector: str, which: int = 0) -> str:
 
 async def answered_into_the_void(route: Route) -> None:
     with suppress(Error):  # its tab may have gone meanwhile
-        await route.fetch(max_retries=1)
+        await route.fetch()
     with suppress(Error):
         await route.abort("connectionreset")
 
