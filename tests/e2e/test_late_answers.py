@@ -221,6 +221,28 @@ async def test_enter_in_the_search_is_for_what_was_typed(chat: Chat) -> None:
     await chat.page.wait_for_url(f"**/?c={one}**")
 
 
+async def test_enter_in_the_search_is_not_for_the_beginning_of_what_was_typed(chat: Chat) -> None:
+    one, _ = await two_chats(chat, "words=3 okapi")
+    page = chat.page
+    await page.keyboard.press("Control+K")
+    await expect(page.locator(".wc-search [role=option]").first).to_be_visible()
+    # The search waits 150 ms for more to be typed: here until it is let.
+    await page.evaluate(
+        "window.after = setTimeout;"
+        "window.setTimeout = (run, ms) => (ms === 150 ? ((window.search = run), 0) : after(run, ms))"
+    )
+    async with held(page, "**/api/search?q=words") as answer:
+        await page.keyboard.type("words")
+        await page.evaluate("void search()")
+        await answer.asked()
+        await page.keyboard.type("=3 okapi")
+        await page.keyboard.press("Enter")
+        await answer.let()
+    await expect(page.locator(".wc-search")).to_be_visible()
+    await page.evaluate("void search()")
+    await page.wait_for_url(f"**/?c={one}**")
+
+
 # --- settings ---------------------------------------------------------------------------------------------
 
 

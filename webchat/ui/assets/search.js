@@ -84,6 +84,7 @@ class Search {
     this.abort.abort();
     this.abort = new AbortController();
     const { signal } = this.abort;
+    const typed = () => this.input.value.trim() === query; // and nothing more since, for which Enter is
     this.next = null; // what is shown still gets no more
     try {
       const page = query
@@ -92,10 +93,10 @@ class Search {
       this.query = query;
       this.next = query ? page.next : null;
       this.draw(page.items, query !== "" && "whole" in page && !page.whole);
-      if (this.wanted && this.dialog?.open) this.accept(this.at);
+      if (this.wanted && typed() && this.dialog?.open) this.accept(this.at);
     } catch (error) {
       if (error.name === "AbortError") return;
-      this.wanted = false;
+      if (typed()) this.wanted = false;
       this.results.replaceChildren(h("p", { class: "wc-search-note" }, t("search.failed")));
     }
   }
