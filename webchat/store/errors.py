@@ -211,13 +211,13 @@ class LinkFull(LinkLimit):
 
 class LinkConversationsUsed(LinkLimit):
     code = "link_conversations"
-    message = "This link's chats are all used (limit: {limit})."
+    message = "All chats of this link have been used (limit: {limit})."
     cure = "Your message is saved. Continue in an earlier chat, or ask the person who gave you the link."
 
 
 class LinkMessagesUsed(LinkLimit):
     code = "link_messages"
-    message = "This link's messages are all used (limit: {limit})."
+    message = "All messages of this link have been used (limit: {limit})."
 
 
 class LinkTokensUsed(LinkLimit):

@@ -71,8 +71,9 @@ def _data(kind: Kind, settings: Settings, found: Carried) -> str:
         names = ", ".join(dict.fromkeys(map(str, hosts)))
         where = f"Messages are sent to {names}, whose own terms apply.{masked}"
     else:
-        elsewhere = ", unless its variables name an endpoint; then they are sent there"
-        where = f"Messages are answered by the model in this Space{elsewhere * ('openai' in kind.runs)}."
+        able = "openai" in kind.runs
+        elsewhere = ", unless its variables name an endpoint; then they are sent there" if able else ""
+        where = f"Messages are answered by the model in this Space{elsewhere}."
     if "DATABASE_URL" in found.secrets:
         kept = "Conversations are kept in the database that the secret `DATABASE_URL` names."
     elif place := found.values.get("snapshots"):
