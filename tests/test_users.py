@@ -80,13 +80,16 @@ def test_a_person_is_added_with_the_password_on_the_first_line(
     assert admits(store, "ada", PASSWORD)
 
 
-@pytest.mark.usefixtures("store", "typed")
-def test_a_server_that_asks_for_no_passwords_is_pointed_out(
+@pytest.mark.usefixtures("store")
+def test_a_server_that_asks_for_no_passwords_is_pointed_out_before_one_is_asked_for(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("WEBCHAT_SIGN_IN")
-    assert run(["user", "add", "ada"]) == 0
-    assert "--sign-in password" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert run(["user", "add", "ada"]) == 2
+    note, refusal = capsys.readouterr().err.splitlines()
+    assert "--sign-in password" in note
+    assert "no password was given" in refusal
 
 
 @pytest.mark.usefixtures("typed")

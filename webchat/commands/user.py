@@ -55,6 +55,12 @@ def _add(loaded: Loaded, options: argparse.Namespace) -> None:
             pass
         else:
             raise PersonExists(subject)
+        if "password" not in loaded.settings.sign_in:
+            print(
+                f"Note: {subject} can sign in once the server is started with --sign-in password.",
+                file=sys.stderr,
+                flush=True,
+            )
         hashed = hash_password(_new_password(subject))
         store.add_person(
             PASSWORD_ISSUER,
@@ -64,8 +70,6 @@ def _add(loaded: Loaded, options: argparse.Namespace) -> None:
             password_hash=hashed,
         )
     print(f"{subject} is added{' as an operator' if options.operator else ''}.")
-    if "password" not in loaded.settings.sign_in:
-        print("Signing in needs a server started with --sign-in password.", file=sys.stderr)
 
 
 def _list(loaded: Loaded, _options: argparse.Namespace) -> None:
