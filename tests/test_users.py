@@ -99,7 +99,7 @@ def test_an_operator_is_added_and_listed_among_the_operators(
     assert said(capsys, "add", "ada", "--operator") == "ada is added as an operator.\n"
     assert store.find_person("password", "ada").operates
     assert run(["operator", "list"]) == 0
-    assert re.search(r"  ada  since .*  0 chats\n", capsys.readouterr().out)
+    assert re.search(r"  ada  account created .*  0 chats\n", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,8 @@ def _list(loaded: Loaded, _options: argparse.Namespace) -> None:
         without_link = sum(store.count_chats("local").values())
     for operator in operators:
         has = _chats(chats.get(operator.id, 0))
-        print(f"{operator.id}  {printable(operator.name)}  since {local_time(operator.created_at)}  {has}")
+        created = f"account created {local_time(operator.created_at)}"
+        print(f"{operator.id}  {printable(operator.name)}  {created}  {has}")
     if not operators:
         print(
             "Nobody has opened the operator's link yet; the server prints it when it starts.", file=sys.stderr
