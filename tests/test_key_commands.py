@@ -64,6 +64,20 @@ def test_a_key_has_what_its_flags_say(store: Store, capsys: pytest.CaptureFixtur
     assert "chat read, models a, b, not stored, works until" in listed
 
 
+def test_a_name_no_model_has_is_pointed_out(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "WEBCHAT_MODELS", '[{"model": "ours", "endpoint": "http://a/v1"}, {"function": "m:f"}]'
+    )
+    out, err = said(capsys, "new", "ci", "--models", "ours,nosuch,other")
+    assert out.startswith("wk_")
+    assert 'the settings have no model "nosuch" or "other", only "ours" and "f".' in err
+    assert store.own_keys(store.local_owner().id)[0].terms.models == ("ours", "nosuch", "other")
+    assert "Warning" not in said(capsys, "new", "ci", "--models", "ours")[1]
+    assert "Warning" not in said(capsys, "new", "ci", "--models", "nosuch", "--endpoint", "http://b/v1")[1]
+
+
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Shanghai"])
 def test_the_last_day_of_a_key_is_told_as_it_was_given(
     store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, zone: str

@@ -93,6 +93,16 @@ def test_a_link_is_paused_resumed_changed_duplicated_and_revoked(
     assert all(link.revoked_at for link in links(tmp_path))
 
 
+def test_a_name_no_model_has_is_pointed_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBCHAT_FUNCTION", "module:ours")
+    for argv in (("new", "study", "--models", "nosuch"), ("change", "study", "--models", "ours,nosuch")):
+        assert run(["link", *argv]) == 0
+        assert 'the settings have no model "nosuch", only "ours".' in capsys.readouterr().err
+    assert links(tmp_path)[0].terms.models == ("ours", "nosuch")
+
+
 def test_what_cannot_be_is_told_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     Path("terms.json").write_text(json.dumps({"peple": 3}), encoding="utf-8")
     Path("broken.toml").write_text("people = ", encoding="utf-8")

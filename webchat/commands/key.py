@@ -9,7 +9,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from webchat.commands.terminal import AddCommand, CommandError, end_time, local_time, opened, printable
+from webchat.commands.terminal import (
+    AddCommand,
+    CommandError,
+    end_time,
+    local_time,
+    opened,
+    printable,
+    warn_of_unknown_models,
+)
 from webchat.commands.user import find_person
 from webchat.settings import Loaded
 
@@ -60,6 +68,7 @@ def _new(loaded: Loaded, options: argparse.Namespace) -> None:
         owner = _holder(store, options.user)
         made = new_key(store, owner, options.name, options.expires, now, terms)
     print(made.token)
+    warn_of_unknown_models(loaded.settings, terms.models)
     ends = made.key.expires_at
     until = f"It works until {end_time(ends)}." if ends else "It works until revoked."
     print(f"{until} The key is shown only once. Whoever has it can do what it opens.", file=sys.stderr)

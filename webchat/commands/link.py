@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from webchat.commands.terminal import AddCommand, CommandError, end_time, local_time, opened, printable
+from webchat.commands.terminal import (
+    AddCommand,
+    CommandError,
+    end_time,
+    local_time,
+    opened,
+    printable,
+    warn_of_unknown_models,
+)
 from webchat.settings import Loaded, Settings
 
 if TYPE_CHECKING:
@@ -109,6 +117,7 @@ def _new(loaded: Loaded, options: argparse.Namespace) -> None:
     with opened(loaded.settings) as store, _told():
         made = new_link(store, options.name, options.expires, now, _terms(options), _profiles(loaded))
     _hand_out(loaded, options, made)
+    warn_of_unknown_models(loaded.settings, made.link.terms.models)
 
 
 def _duplicate(loaded: Loaded, options: argparse.Namespace) -> None:
@@ -194,16 +203,18 @@ def _change(loaded: Loaded, options: argparse.Namespace) -> None:
 
     now = datetime.now(UTC).astimezone()
     with opened(loaded.settings) as store, _told():
+        terms = _terms(options)
         link = change_link(
             store,
             _found(store, options.link).id,
             now,
             name=options.name,
             lifetime=options.expires,
-            terms=_terms(options),
+            terms=terms,
             profiles=_profiles(loaded),
         )
     print(f"The link {printable(link.name)} is changed, from the next request of its people on.")
+    warn_of_unknown_models(loaded.settings, terms.models)
 
 
 def _pause(loaded: Loaded, options: argparse.Namespace) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import signal
-from collections.abc import Callable, Collection, Iterator
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, time, timedelta
 from errno import ENOSPC
 from typing import TYPE_CHECKING, Protocol
 
-from webchat.settings import Loaded, Settings
+from webchat.settings import BadSettings, Loaded, Settings, model_specs
 
 if TYPE_CHECKING:
     from webchat.store import Store
@@ -89,6 +90,33 @@ def end_time(end: datetime) -> str:
     """When a key or link ends; its last day if that was given as a date."""
     here = end.astimezone()
     return local_time(end) if here.time() > time() else (here - timedelta(microseconds=1)).date().isoformat()
+
+
+def warn_of_unknown_models(settings: Settings, wanted: Sequence[str]) -> None:
+    """A warning about names that no model in the settings has. Nothing is said where an endpoint lists its
+    models only when the server asks it, and a name may belong to a model that is added later."""
+    from webchat.models.identity import ModelKey
+
+    try:
+        specs = model_specs(settings)
+    except BadSettings:
+        return  # those of the server are elsewhere
+    if any(spec.endpoint and not spec.model for spec in specs):
+        return
+    known = {name for spec in specs for name in (spec.name, spec.model, f"{spec.model} ({spec.name})")}
+    unknown = [name for name in wanted if name not in known and ModelKey.parse(name) is None]
+    if unknown:
+        print(
+            f"Warning: the settings have no model {_quoted(unknown, ' or ')}, only"
+            f" {_quoted([spec.name for spec in specs], ' and ')}."
+            " A name works as soon as the server has a model with it.",
+            file=sys.stderr,
+        )
+
+
+def _quoted(names: Sequence[str], last: str) -> str:
+    quoted = [f'"{printable(name)}"' for name in names]
+    return last.join(filter(None, (", ".join(quoted[:-1]), quoted[-1])))
 
 
 def printable(text: str) -> str:
