@@ -12,12 +12,12 @@ from starlette.requests import Request
 
 from tests.api.conftest import MakeSite, Site
 from tests.store.talk import Talk
-from webchat.console.asking import Caller, Method, handler
+from webchat.console.asking import Caller, handler
 from webchat.console.confirming import keep
 from webchat.console.link_form import FIELDS, read_form, values_of
 from webchat.console.links import COLUMNS, Links
 from webchat.console.models import ModelTab
-from webchat.console.page import TABS, create_console, opened, wanted
+from webchat.console.page import TABS, create_console, opened
 from webchat.console.people import BUTTONS, People
 from webchat.console.testers import Testers as Conversations
 from webchat.sentences import Language
@@ -51,20 +51,19 @@ def outside_of_gradio(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return said
 
 
-async def test_only_the_timer_of_the_open_tab_runs() -> None:
-    async def running(method: Method, query: bytes = b"") -> list[str]:
-        request = Request({"type": "http", "headers": [], "query_string": query})
-        timers = (await method(Caller(Owner("id", "local", "", None, datetime.now(UTC)), "en", request)))[-2:]
-        return [name for name, timer in zip(timed, timers, strict=True) if timer.active]
-
-    timed = ("links", "models")
-    assert await running(wanted(timed)) == []  # the first tab is open
-    assert await running(wanted(timed), b"tab=models") == ["models"]
-    assert await running(wanted(timed), b"tab=unknown") == []
-    assert {name: await running(opened(timed, name)) for name in TABS if name in timed} == {
-        "links": ["links"],
-        "models": ["models"],
-    }
+async def test_only_the_timer_of_the_tab_opened_last_runs(make_site: MakeSite) -> None:
+    async with make_site() as site:
+        who, timed = caller(site), ("links", "models")
+        for name in TABS:
+            timers = await opened(timed, name)(who)
+            assert [one for one, timer in zip(timed, timers, strict=True) if timer.active] == (
+                [name] if name in timed else []
+            )
+        blocks, _ = create_console(site.services)
+        switching = [one for one in blocks.fns.values() if one.fn and one.fn.__name__.startswith("open_")]
+        # Answers come in the order of the events, as one at a time is handled.
+        assert len(switching) == len(TABS)
+        assert {(one.concurrency_id, one.concurrency_limit) for one in switching} == {("opened tabs", 1)}
 
 
 @pytest.mark.parametrize("kind", ["local", "operator", "member", "visitor", "guest", None])

@@ -41,34 +41,26 @@ TABS: dict[str, Callable[[gr.Blocks, gr.Tab, Services, Labels], gr.Timer | None]
 each event costs Gradio a search through all components. A timer that it returns, made inactive, runs while
 the tab is open."""
 
-FIRST = next(iter(TABS))
+IN_TURN: Any = {**QUIET, "concurrency_id": "opened tabs", "concurrency_limit": 1}
+"""Of what follows which tab is open: the tab selected last is answered last."""
 
 
-def wanted(timed: Collection[str]) -> Method:
-    """A handler that answers with the tab that the page's address names, `operator/?tab=models`, and the
-    timers of the tabs that have one."""
-
-    async def tab_wanted(caller: Caller) -> list[Any]:
-        name = caller.request.query_params.get("tab")
-        named = name in TABS
-        return [gr.Tabs(selected=name) if named else gr.skip(), *_timers(timed, name if named else FIRST)]
-
-    return tab_wanted
+async def tab_wanted(caller: Caller) -> Any:
+    """The tab that the page's address names, `operator/?tab=models`. The page selects it, which starts its
+    timer."""
+    name = caller.request.query_params.get("tab")
+    return gr.Tabs(selected=name) if name in TABS else gr.skip()
 
 
 def opened(timed: Collection[str], name: str) -> Method:
     """A handler that answers with the timers, for a page on which that tab was opened."""
 
     async def tab_opened(_caller: Caller) -> list[Any]:
-        return _timers(timed, name)
+        """Only the open tab's timer runs: nobody sees the others' tables."""
+        return [gr.Timer(active=name == one) for one in timed]
 
     tab_opened.__name__ = f"open_{name}"
     return tab_opened
-
-
-def _timers(timed: Collection[str], name: str | None) -> list[Any]:
-    """Only the open tab's timer runs: nobody sees the others' tables."""
-    return [gr.Timer(active=name == one) for one in timed]
 
 
 def create_console(services: Services) -> tuple[gr.Blocks, frozenset[str]]:
@@ -89,10 +81,9 @@ def create_console(services: Services) -> tuple[gr.Blocks, frozenset[str]]:
                         timer = create(page, made[name], services, label)
                     if timer is not None:
                         timers[name] = timer
-            outputs = [*timers.values()]
-            page.load(handler("operator", wanted(timers)), None, [tabs, *outputs], **QUIET)
+            page.load(handler("operator", tab_wanted), None, tabs, **QUIET)
             for name, tab in made.items():
-                tab.select(handler("operator", opened(timers, name)), None, outputs, **QUIET)
+                tab.select(handler("operator", opened(timers, name)), None, [*timers.values()], **IN_TURN)
         return page
 
     return built(build), label.keys
