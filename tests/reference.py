@@ -94,7 +94,7 @@ def rule_kinds() -> str:
 
 def errors() -> str:
     """Every error code with its HTTP statuses, its message, and the remedy for operators."""
-    words = locale("en")
+    words = {key: re.sub(r"\{\w+:[^|}]*\|([^}]*)\}", r"\1", text) for key, text in locale("en").items()}
     codes = sorted(
         key.removeprefix("error.") for key in words if key.startswith("error.") and key.count(".") == 1
     )

@@ -1,4 +1,5 @@
-"""The product's texts in its languages: `ui/locales/<language>/*.json`, flat keys, placeholders as `{name}`.
+"""The product's texts in its languages: `ui/locales/<language>/*.json`, flat keys; placeholders as `{name}`,
+and `{count:chat|chats}` for the word that goes with a number.
 
 Both the page and the server's own messages use this table.
 """

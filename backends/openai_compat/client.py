@@ -21,6 +21,7 @@ import aiohttp
 import certifi
 from aiohttp.http_exceptions import HttpProcessingError
 
+from backends._plurals import counted
 from backends._proxies import proxy_for
 from backends.errors import AuthFailed, BackendError, BadRequest, BadResponse, Timeout, Unavailable
 from backends.openai_compat.address import Address
@@ -246,7 +247,7 @@ def from_network(error: Exception, *, place: str, connect: float) -> BackendErro
     match error:
         case aiohttp.ConnectionTimeoutError():
             return Timeout(
-                f"{place} did not answer within {connect:g} seconds.",
+                f"{place} did not answer within {counted(connect, 'second')}.",
                 cure="Check that it is running and try again.",
             )
         case aiohttp.ServerTimeoutError():

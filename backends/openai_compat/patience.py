@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backends._plurals import counted
 from backends.errors import Timeout
 from backends.openai_compat.replies.reply import Reply
 
@@ -57,7 +58,7 @@ class Patience:
 
 def too_slow(place: str, seconds: float) -> Timeout:
     return Timeout(
-        f"{place} sent nothing for {seconds:g} seconds.",
+        f"{place} sent nothing for {counted(seconds, 'second')}.",
         cure="Try again, or set a longer timeout.",
         params={"seconds": seconds},
     )

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
 
+from backends._plurals import filled
 from tests.app_process import AppProcess
 from tests.e2e.chat import LOOKS, PHONE, Chat, NewVisitor, first, words
 from tests.e2e.conftest import running
@@ -267,9 +268,9 @@ async def test_a_tester_who_signs_in_takes_their_chats_along_if_they_want(
     if await page.locator("html.wc-sidebar-closed").count():
         await page.locator("#wc-sidebar-toggle").click()
     card = page.locator(".wc-movechats-card")
-    words_of_it = said["movechats.guest_one"].replace("{name}", f"class {name}")
+    words_of_it = filled(said["movechats.guest"], {"count": 1, "name": f"class {name}"})
     await expect(card).to_contain_text(words_of_it)
-    await card.get_by_role("button", name=said["movechats.move_one"]).click()
+    await card.get_by_role("button", name=filled(said["movechats.move"], {"count": 1})).click()
     await expect(page.locator("#wc-sidebar .wc-row")).to_have_count(1)
     await expect(card).to_have_count(0)
     await page.goto(f"{house.url}/?c={place}")

@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Error, Locator, Page, Response, expect
 
+from backends._plurals import filled
 from tests.app_process import AppProcess, webchat
 from tests.browser import PATIENCE
 from tests.e2e.chat import LOOKS, PHONE, Chat, NewVisitor, first, until, words
@@ -72,7 +73,7 @@ def card(chat: Chat) -> Locator:
 
 async def note(chat: Chat, key: str, **params: object) -> None:
     """Wait until the line under the box says this."""
-    await expect(chat.page.locator(".wc-composer-note")).to_have_text(EN[key].format(**params))
+    await expect(chat.page.locator(".wc-composer-note")).to_have_text(filled(EN[key], params))
 
 
 async def press(chat: Chat, key: str) -> None:
@@ -112,7 +113,7 @@ async def test_a_stranger_with_a_phone_chats_until_the_messages_are_used_up(
     await chat.state("complete")
     await note(chat, "tester.left", count=2)
     await chat.send("words=3")
-    await note(chat, "tester.left_one")
+    await note(chat, "tester.left", count=1)
     await chat.state("complete")
     await chat.send("words=4")
     await note(chat, "tester.used_up")
@@ -156,7 +157,7 @@ async def test_a_stranger_with_a_phone_chats_until_the_messages_are_used_up(
 async def answer_all(chat: Chat) -> None:
     """With the keyboard, from the card; what was answered is there after a reload."""
     page = chat.page
-    await card(chat).get_by_role("button", name=EN["tester.questions"].format(count=3)).click()
+    await card(chat).get_by_role("button", name=filled(EN["tester.questions"], {"count": 3})).click()
     sheet = page.get_by_role("dialog", name=EN["tester.questions_title"])
     await expect(sheet.get_by_role("radio", name="Yes")).to_be_focused()
     await page.keyboard.press("Space")

@@ -43,7 +43,8 @@ CODES_OF_THE_DOOR = {
 
 
 def placeholders(text: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+    """Of values; Chinese has no words that go with a number."""
+    return {name for _, name, words, _ in string.Formatter().parse(text) if name and not words}
 
 
 def codes(kind: type[Exception]) -> set[str]:

@@ -8,12 +8,14 @@ event that carries a failure uses `failure_for`.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import replace
 from math import ceil
 from typing import Literal
 
 from starlette.responses import Response
 
+from backends._plurals import filled
 from webchat.auth.answers import error_answer
 from webchat.sentences import locale
 from webchat.store.records import Failure, Owner
@@ -69,8 +71,8 @@ def _harmless(name: str, value: object) -> bool:
 
 
 def _filled(sentence: str, params: dict[str, str | int | float]) -> str:
-    def value(match: re.Match[str]) -> str:
-        found = params.get(match[1], "")
-        return str(ceil(found)) if match[1] == "retry_after" and isinstance(found, float) else str(found)
-
-    return re.sub(r"\{(\w+)\}", value, sentence)
+    """Without what may not be told."""
+    shown: defaultdict[str, str | int | float] = defaultdict(str, params)
+    if isinstance(after := params.get("retry_after"), float):
+        shown["retry_after"] = ceil(after)
+    return filled(sentence, shown)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from backends._plurals import counted
 from webchat.backups.archive import DATABASE, Manifest, fingerprint, read_archive
 from webchat.backups.errors import BackupError, Damaged, TooNew
 from webchat.backups.history import History, save_history
@@ -164,10 +165,9 @@ def _lost(settings: Settings, manifest: Manifest) -> Iterator[str]:
             " chats, and everyone else has to sign in or open their link again."
         )
     if manifest.placeholders and missing(MASKING_SECRET):
-        count = manifest.placeholders
         yield (
             "The key that encrypts masked personal data isn't the one of the backup: the values behind the"
-            f" placeholders of {count} conversation{'' if count == 1 else 's'} can't be read any more."
+            f" placeholders of {counted(manifest.placeholders, 'conversation')} can't be read any more."
         )
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from textwrap import wrap
 from typing import Any
 
+from backends._plurals import counted
 from webchat.bench.machine import machine, versions
 from webchat.bench.result import REMOTE, Result, Run
 
@@ -67,10 +68,11 @@ def _notes(result: Result) -> Iterator[str]:
     if prompt is not None:
         yield f"First messages had about {prompt:.0f} tokens, with the chat template."
     if short := sum(reply.tokens < result.plan.tokens for reply in replies):
-        yield f"{short} of {len(replies)} replies ended before {result.plan.tokens} tokens."
+        of, tokens = counted(len(replies), "reply", "replies"), counted(result.plan.tokens, "token")
+        yield f"{short} of {of} ended before {tokens}."
     most = max((run.users for run in result.runs), default=0)
     if result.slots is not None and result.slots < most:
-        at_once = "1 reply" if result.slots == 1 else f"{result.slots} replies"
+        at_once = counted(result.slots, "reply", "replies")
         yield f"The engine generates {at_once} at once; others wait, which counts towards their TTFT."
     several = max((run.tokens_per_piece or 0 for run in result.runs), default=0)
     if any(reply.prompt is None for reply in replies):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends._plurals import counted
 from webchat.commands.terminal import AddCommand, CommandError, known_errors
 from webchat.settings import Loaded
 
@@ -44,7 +45,8 @@ def _attention(loaded: Loaded, options: argparse.Namespace) -> None:
         found = attention_of(Path(loaded.settings.model).expanduser(), options.text, most=MOST_TOKENS)
         draw(found, file)
     layers, heads = found.weights.shape[:2]
-    print(f"{len(found.tokens)} tokens in {layers} layers of {heads} heads, drawn in {file}.")
+    read, heads_of = counted(len(found.tokens), "token"), counted(heads, "head")
+    print(f"{read} in {counted(layers, 'layer')} of {heads_of}, drawn in {file}.")
 
 
 def draw(attention: Attention, file: Path) -> None:

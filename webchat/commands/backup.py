@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends._plurals import counted
 from webchat.commands.terminal import AddCommand, CommandError, interruptible, known_errors, local_time
 from webchat.settings import Loaded, Settings
 
@@ -99,13 +100,9 @@ def _restore(loaded: Loaded, options: argparse.Namespace) -> None:
 
 def _holds(manifest: Manifest) -> str:
     return (
-        f"{_many(manifest.conversations, 'conversation')} with {_many(manifest.messages, 'message')} of"
+        f"{counted(manifest.conversations, 'conversation')} with {counted(manifest.messages, 'message')} of"
         f" {local_time(manifest.made_at)}"
     )
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _size(path: Path) -> str:

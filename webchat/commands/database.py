@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from backends._plurals import counted
 from webchat.commands.terminal import AddCommand, CommandError, interruptible, known_errors, opened
 from webchat.settings import Loaded
 
@@ -44,7 +45,9 @@ def _copy(loaded: Loaded, options: argparse.Namespace) -> None:
         if rows:
             print(f"{table:<{width}}  {rows:>9}  {copied.sums[table][:16]}")
     what = "copied" if copied.new else "were there already"
-    print(f"{sum(copied.rows.values())} rows {what}; counts and checksums of all tables are equal.")
+    print(
+        f"{counted(sum(copied.rows.values()), 'row')} {what}; counts and checksums of all tables are equal."
+    )
 
 
 def _migrate(loaded: Loaded, options: argparse.Namespace) -> None:
@@ -61,4 +64,4 @@ class _Line:
     def tell(self, table: str, rows: int) -> None:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _TOLD_EVERY
-            print(f"{table}: {rows} rows", file=sys.stderr, flush=True)
+            print(f"{table}: {counted(rows, 'row')}", file=sys.stderr, flush=True)

@@ -10,6 +10,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backends._plurals import counted
 from webchat.commands.terminal import AddCommand, CommandError, opened, printable
 from webchat.settings import Loaded, Settings
 
@@ -168,7 +169,8 @@ def _tell(found: Exported, options: argparse.Namespace) -> None:
         )
     if not options.licence:
         print("The card says that the licence is unknown; say it with --licence.", file=sys.stderr)
+    records = counted(found.records, "judgement or comparison", "judgements and comparisons")
     print(
-        f"Written to {printable(str(found.folder))}, from {found.records} judgements and comparisons of"
-        f" {found.people} {'person' if found.people == 1 else 'people'}. README.md describes the files."
+        f"Written to {printable(str(found.folder))}, from {records} of"
+        f" {counted(found.people, 'person', 'people')}. README.md describes the files."
     )

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backends._plurals import counted
 from backends.memory import free_memory
 from webchat.commands.export import written
 from webchat.commands.terminal import AddCommand, CommandError, interruptible, known_errors
@@ -220,7 +221,8 @@ def _export(settings: Settings, folder: Path) -> None:
     if found.people == 1 or "no_test" in found.notes:
         found = written(settings, folder, ExportOptions(by="conversation"), Chosen())
         print("Too few people for a split by person: train and test share people, but no conversation.")
-    print(f"Exported {found.records} judgements and comparisons to {folder}.")
+    records = counted(found.records, "judgement or comparison", "judgements and comparisons")
+    print(f"Exported {records} to {folder}.")
 
 
 def _export_again(settings: Settings, plan: Plan) -> None:

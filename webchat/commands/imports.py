@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends._plurals import counted
 from webchat.commands.terminal import AddCommand, CommandError, known_errors, opened, printable
 from webchat.settings import Loaded
 
@@ -90,7 +91,7 @@ class _Line:
         share = min(100, found.read * 100 // max(found.size, 1))
         if sys.stderr.isatty() and share != self._shown:
             self._shown = share
-            text = f"\r{self._name}: {share} %, {_many(found.counts['conversations'], 'conversation')} "
+            text = f"\r{self._name}: {share} %, {counted(found.counts['conversations'], 'conversation')} "
             print(text, end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
@@ -107,7 +108,7 @@ def _report(path: Path, found: Found, *, dry: bool) -> None:
         for key, name in PRODUCTS.items()
         if counts[f"product.{key}"]
     ]
-    heard = f"{_many(counts['conversations'], 'conversation')}, {_many(counts['messages'], 'message')}"
+    heard = f"{counted(counts['conversations'], 'conversation')}, {counted(counts['messages'], 'message')}"
     print(f"{printable(path.name)}: {heard}{': ' if named else ''}{', '.join(named)}.")
     if dry:
         print(
@@ -120,7 +121,7 @@ def _report(path: Path, found: Found, *, dry: bool) -> None:
             f" {counts['deleted']} deleted here and left out. Messages added: {counts['added']}."
         )
     if counts["blocked"]:
-        print(f"The moderation rules blocked {_many(counts['blocked'], 'text')}.")
+        print(f"The moderation rules blocked {counted(counts['blocked'], 'text')}.")
     if counts["attachments"]:
         print(f"Attachments that are only named, since the files cannot be kept: {counts['attachments']}.")
     _tell_problems(found)
@@ -133,7 +134,3 @@ def _tell_problems(found: Found) -> None:
         print(f"  {problem.place}: {problem.message}", file=sys.stderr)
     if (more := found.counts["bad"] + found.counts["notes"] - _MOST_SHOWN) > 0:
         print(f"  and {more} more", file=sys.stderr)
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

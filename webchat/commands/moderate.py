@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from backends._plurals import counted
 from webchat.commands.export import day_of
 from webchat.commands.terminal import AddCommand, CommandError, opened, printable
 from webchat.commands.user import find_person
@@ -99,7 +100,7 @@ async def _look(
     def tell(place: At, looked: Looked) -> None:
         reached[0] = place
         if sys.stderr.isatty():
-            text = f"\r{looked.texts} texts, at {place}"
+            text = f"\r{counted(looked.texts, 'text')}, at {place}"
             print(f"{text:<72}", end="", file=sys.stderr, flush=True)
 
     async with moderating(loaded.settings, store) as (gates, _models):
@@ -128,7 +129,7 @@ def _report(looked: Looked, options: argparse.Namespace) -> None:
             shown = f"  {printable(place.text[:_SHOWN_CHARS])}" if options.content else ""
             print(f"  {where}  {place.kind} {place.column}{shown}")
     did = "changed" if options.apply else "to change"
-    print(f"Looked at {looked.texts} texts; {did}: {looked.changed}.")
+    print(f"Looked at {counted(looked.texts, 'text')}; {did}: {looked.changed}.")
     if looked.changed and not options.apply:
         print("Nothing was changed. To change them, add --apply.", file=sys.stderr)
     if looked.unchecked:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from backends._plurals import counted
 from webchat.commands.terminal import AddCommand, CommandError, local_time, opened, printable
 from webchat.settings import Loaded
 
@@ -38,7 +39,7 @@ def _list(loaded: Loaded, _options: argparse.Namespace) -> None:
         chats = store.count_chats("operator")
         without_link = sum(store.count_chats("local").values())
     for operator in operators:
-        has = _chats(chats.get(operator.id, 0))
+        has = counted(chats.get(operator.id, 0), "chat")
         created = f"account created {local_time(operator.created_at)}"
         print(f"{operator.id}  {printable(operator.name)}  {created}  {has}")
     if not operators:
@@ -47,8 +48,8 @@ def _list(loaded: Loaded, _options: argparse.Namespace) -> None:
         )
     if without_link:
         print(
-            f"{_chats(without_link)} made without a link. To move them to an operator: webchat operator"
-            " move-chats ID",
+            f"{counted(without_link, 'chat')} made without a link. To move them to an operator:"
+            " webchat operator move-chats ID",
             file=sys.stderr,
         )
 
@@ -63,15 +64,11 @@ def _move_chats(loaded: Loaded, options: argparse.Namespace) -> None:
             moved = store.move_chats(local, wanted) if back else store.move_chats(wanted, local)
         except NotFound:
             raise _no_operator(wanted) from None
-    print(f"{_chats(moved)} moved.")
+    print(f"{counted(moved, 'chat')} moved.")
 
 
 def _no_operator(wanted: str) -> CommandError:
     return CommandError(f'there is no operator "{wanted}"; webchat operator list shows all.')
-
-
-def _chats(count: int) -> str:
-    return f"{count} chat{'' if count == 1 else 's'}"
 
 
 def _revoke(loaded: Loaded, options: argparse.Namespace) -> None:
@@ -81,6 +78,6 @@ def _revoke(loaded: Loaded, options: argparse.Namespace) -> None:
     if not count and wanted != "all":
         raise _no_operator(wanted)
     print(
-        f"{count} operator{'' if count == 1 else 's'} revoked. They cannot sign in with the same link again."
+        f"{counted(count, 'operator')} revoked. They cannot sign in with the same link again."
         " The server prints a new one at its next start."
     )

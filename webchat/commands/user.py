@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from getpass import getpass
 from typing import TYPE_CHECKING, Any
 
+from backends._plurals import counted
 from webchat.commands.terminal import AddCommand, CommandError, local_time, opened, printable
 from webchat.settings import Loaded
 
@@ -123,8 +124,7 @@ def _remove(loaded: Loaded, options: argparse.Namespace) -> None:
         deletion = store.remove_person(person.owner_id)
         if not deletion.running:
             store.purge(PURGE_DISCARDED)
-    chats = deletion.conversations
-    print(f"{_named(person)} is removed, with {chats} chat{'' if chats == 1 else 's'}.")
+    print(f"{_named(person)} is removed, with {counted(deletion.conversations, 'chat')}.")
 
 
 def _agreed(question: str) -> bool:

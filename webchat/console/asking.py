@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 import gradio as gr
 from starlette.requests import Request
 
+from backends._plurals import filled
 from backends.errors import ExplainedError
 from webchat.auth.answers import in_one_line
 from webchat.console.roles import Role, has_role
@@ -45,11 +45,6 @@ class Caller:
     def t(self, key: str, **params: object) -> str:
         """A text of the tables."""
         return filled(locale(self.language)[key], params)
-
-
-def filled(text: str, params: dict[str, object]) -> str:
-    """A text with its placeholders filled in; values are not looked at for placeholders."""
-    return re.sub(r"\{(\w+)\}", lambda found: str(params.get(found[1], found[0])), text)
 
 
 def tell(caller: Caller, key: str, **params: object) -> None:

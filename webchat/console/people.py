@@ -106,9 +106,7 @@ class People(Paged):
         """What removing the person would delete, and the buttons to do it or not."""
         person = await self._found(id)
         count = await self._store.call(self._store.count_person_chats, person.owner_id)
-        said = caller.t(
-            _counted("console.people.removes", count), name=plain(person_name(person)), count=count
-        )
+        said = caller.t("console.people.removes", name=plain(person_name(person)), count=count)
         return asked(person.owner_id, said)
 
     async def remove_now(self, caller: Caller, id: str | None, about: str | None) -> list[Any]:
@@ -117,7 +115,7 @@ class People(Paged):
         if about != id:
             return [gr.skip(), *unasked()]
         count = await self._deleting.person(person.owner_id)
-        tell(caller, _counted("console.people.is_removed", count), name=person_name(person), count=count)
+        tell(caller, "console.people.is_removed", name=person_name(person), count=count)
         return [gr.Dropdown(value=None), *unasked()]
 
     async def _disabled(self, caller: Caller, id: str | None, disabled: bool) -> Any:
@@ -229,10 +227,6 @@ def create_people(_page: gr.Blocks, tab: gr.Tab, services: Services, label: Labe
     listing.renew(removed)
     added = add.click(handler("operator", people.add), [name, operates], [told, name, operates], **QUIET)
     listing.renew(added)
-
-
-def _counted(key: str, count: int) -> str:
-    return f"{key}_one" if count == 1 else key
 
 
 def _told_once(caller: Caller, person: Person, password: str) -> Any:

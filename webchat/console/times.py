@@ -14,18 +14,15 @@ def moment(caller: Caller, at: datetime, now: datetime | None = None) -> str:
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         count = int(seconds // length)
         if count >= 1:
-            return at.date().isoformat() if unit == "days" and count > 7 else _ago(caller, unit, count)
+            if unit == "days" and count > 7:
+                return at.date().isoformat()
+            return caller.t(f"console.time.{unit}", count=count)
     return caller.t("console.time.now")
 
 
 def last_day(end: datetime) -> str:
     """Of a key or link, as it was written if that was a date."""
     return (end - timedelta(microseconds=1)).astimezone().date().isoformat()
-
-
-def _ago(caller: Caller, unit: str, count: int) -> str:
-    key = f"console.time.{unit}"
-    return caller.t(f"{key}_one" if count == 1 else key, count=count)
 
 
 def short(id: str) -> str:

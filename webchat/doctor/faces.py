@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 
+from backends._plurals import filled
 from webchat.doctor.finding import Finding, Level
 from webchat.sentences import Language, locale
 
@@ -14,12 +14,13 @@ MARKS: dict[Level, str] = {"ok": "ok", "note": "note", "warning": "WARN", "error
 
 def sentence(finding: Finding, language: Language = "en") -> str:
     """What was found."""
-    return _filled(finding.text or locale(language)[f"doctor.{finding.code}"], finding)
+    return filled(finding.text or locale(language)[f"doctor.{finding.code}"], finding.params)
 
 
 def cure(finding: Finding, language: Language = "en") -> str:
     """What to do; empty if there is nothing to be done."""
-    return _filled(finding.cure or locale(language).get(f"doctor.{finding.code}.cure", ""), finding)
+    text = finding.cure or locale(language).get(f"doctor.{finding.code}.cure", "")
+    return filled(text, finding.params)
 
 
 def as_text(finding: Finding) -> str:
@@ -48,7 +49,3 @@ def exit_code(findings: Sequence[Finding]) -> int:
     """0 if all is well, 1 if there are warnings, 2 if there are errors."""
     levels = {one.level for one in findings}
     return 2 if "error" in levels else 1 if "warning" in levels else 0
-
-
-def _filled(text: str, finding: Finding) -> str:
-    return re.sub(r"\{(\w+)\}", lambda found: str(finding.params.get(found[1], found[0])), text)

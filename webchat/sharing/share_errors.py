@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from math import ceil
 
+from backends._plurals import counted
 from backends.errors import ExplainedError
 
 
@@ -75,6 +76,6 @@ class ShareDelayed(ShareError):
     def __init__(self, seconds: float) -> None:
         self.seconds = ceil(seconds)
         super().__init__(
-            cure=f"Try again in {self.seconds} second{'' if self.seconds == 1 else 's'}.",
+            cure=f"Try again in {counted(self.seconds, 'second')}.",
             params={"retry_after": self.seconds},
         )

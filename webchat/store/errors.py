@@ -42,6 +42,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import ceil
 
+from backends._plurals import counted, filled
 from backends.errors import ExplainedError
 from webchat.store.key_records import KeyEnd
 from webchat.store.link_records import LinkEnd
@@ -200,12 +201,12 @@ class LinkLimit(StoreError):
     cure = "Your message is saved. Ask the person who gave you the link for more."
 
     def __init__(self, limit: int) -> None:
-        super().__init__(self.message.format(limit=limit), params={"limit": limit})
+        super().__init__(filled(self.message, {"limit": limit}), params={"limit": limit})
 
 
 class LinkFull(LinkLimit):
     code = "link_full"
-    message = "This link allows {limit} people and is full."
+    message = "This link allows {limit} {limit:person|people} and is full."
     cure = "Ask the person who gave it to you for another one."
 
 
@@ -222,13 +223,15 @@ class LinkMessagesUsed(LinkLimit):
 
 class LinkTokensUsed(LinkLimit):
     code = "link_tokens"
-    message = "This link allows {limit} tokens, and all of them are used."
+    message = "This link allows {limit} {limit:token|tokens}, and none are left."
 
 
 class LinkTokensReserved(LinkLimit):
     code = "link_tokens_reserved"
     status = 429
-    message = "The last of this link's {limit} tokens are reserved for replies being written."
+    message = (
+        "The last of this link's {limit} {limit:token is|tokens are} reserved for replies being written."
+    )
     cure = "Your message is saved. Send it again when they have finished."
 
 
@@ -245,20 +248,22 @@ class YourMessagesUsed(LinkLimit):
 
 class YourTokensUsed(LinkLimit):
     code = "link_tokens_each"
-    message = "This link allows {limit} tokens per person, and you have used all of yours."
+    message = "This link allows {limit} {limit:token|tokens} per person, and you have used all of yours."
 
 
 class YourTokensReserved(LinkLimit):
     code = "link_tokens_each_reserved"
     status = 429
-    message = "The last of your {limit} tokens are reserved for replies being written."
+    message = "The last of your {limit} {limit:token is|tokens are} reserved for replies being written."
     cure = "Your message is saved. Send it again when they have finished."
 
 
 class LinkBusy(LinkLimit):
     code = "link_busy"
     status = 429
-    message = "Your link already has {limit} replies running or waiting, the most one link can have."
+    message = (
+        "Your link already has {limit} {limit:reply|replies} running or waiting, the most one link can have."
+    )
     cure = "Your message is saved. Send it again in a moment."
 
 
@@ -304,7 +309,7 @@ class KeyTokensUsed(StoreError):
 
     def __init__(self, limit: int, seconds: float) -> None:
         super().__init__(
-            f"This API key allows {limit} tokens a day, and all of them are used.",
+            f"This API key allows {counted(limit, 'token')} a day, and none are left.",
             params={"limit": limit, "retry_after": ceil(seconds)},
         )
 

@@ -23,6 +23,7 @@ TurnError
 
 from __future__ import annotations
 
+from backends._plurals import filled
 from backends.errors import BackendError, ExplainedError
 from webchat.moderation.verdicts import PROFILE_MISSING
 from webchat.store.errors import StoreError
@@ -57,7 +58,7 @@ class TurnLimit(TurnError):
     text: str
 
     def __init__(self, limit: int) -> None:
-        super().__init__(self.text.format(limit=limit), params={"limit": limit})
+        super().__init__(filled(self.text, {"limit": limit}), params={"limit": limit})
 
 
 class TooManyTurns(TurnLimit):
@@ -71,14 +72,19 @@ class TooManyTurnsOfLink(TurnLimit):
     """The visitors of one link have reached the limit of replies running or in the queue."""
 
     code = "link_busy"
-    text = "Your link already has {limit} replies running or waiting, the most one link can have."
+    text = (
+        "Your link already has {limit} {limit:reply|replies} running or waiting, the most one link can have."
+    )
 
 
 class TooManyTurnsOfNetwork(TurnLimit):
     """The visitors of one network have reached the limit of replies running or in the queue."""
 
     code = "network_busy"
-    text = "Your network already has {limit} replies running or waiting, the most one network can have."
+    text = (
+        "Your network already has {limit} {limit:reply|replies} running or waiting, the most one network can"
+        " have."
+    )
 
 
 class ServerBusy(TurnError):

@@ -12,6 +12,7 @@ import aiohttp
 import orjson
 from standardwebhooks import Webhook as Signer
 
+from backends._plurals import filled
 from webchat.sentences import Language, locale
 from webchat.store.database.codec import new_id
 from webchat.store.webhook_records import Delivery, EventData, Webhook
@@ -38,7 +39,7 @@ def problem_text(problem: str, language: Language = "en") -> str:
     """A stored problem in words; those of earlier versions were stored as sentences."""
     kind, _, value = problem.partition(" ")
     words = locale(language).get(f"webhooks.problem.{kind}")
-    return problem if words is None else words.replace("{value}", value)
+    return problem if words is None else filled(words, {"value": value})
 
 
 class Sender:

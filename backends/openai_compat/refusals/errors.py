@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from backends._plurals import counted
 from backends.errors import (
     AuthFailed,
     BackendError,
@@ -163,7 +164,7 @@ def _by_words(said: str, detail: str, parsed: Any, place: str) -> BackendError |
 def _limited(place: str, retry_after: float | None, detail: str) -> RateLimited:
     cure = "Try again in a moment."
     if retry_after is not None:
-        cure = f"Try again in {retry_after:.0f} seconds."
+        cure = f"Try again in {counted(round(retry_after), 'second')}."
     return RateLimited(_with(f"{place} is limiting requests", detail), cure=cure, retry_after=retry_after)
 
 

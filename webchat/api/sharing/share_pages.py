@@ -12,6 +12,7 @@ from fastapi import Path
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
+from backends._plurals import filled
 from webchat import sentences
 from webchat.api.media import media_answer
 from webchat.api.reading import Language, language_of
@@ -76,7 +77,7 @@ class SharePages:
             return HTMLResponse(share_page.locked(frame, frame.words["share.wrong"]), 403, UNCACHED)
         except (ShareDelayed, Crowded) as error:
             wait = error.seconds if isinstance(error, ShareDelayed) else 1
-            problem = frame.words["share.delayed"].format(count=wait)
+            problem = filled(frame.words["share.delayed"], {"count": wait})
             headers = {**UNCACHED, "retry-after": str(wait)}
             return HTMLResponse(share_page.locked(frame, problem), 429, headers)
         answer = RedirectResponse(share.id, 303, UNCACHED)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from math import ceil
 
+from backends._plurals import counted
 from webchat.auth.answers import error_answer
 from webchat.auth.api_keys.limits import Uses
 from webchat.auth.api_keys.tokens import public_part
@@ -102,7 +103,7 @@ def _delayed(seconds: float) -> Refused:
             429,
             "key_delayed",
             "Too many requests with wrong API keys came from your network.",
-            f"Try again in {after} second{'' if after == 1 else 's'}.",
+            f"Try again in {counted(after, 'second')}.",
             {"retry_after": after},
         )
     )

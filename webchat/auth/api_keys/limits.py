@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from backends._plurals import counted
 from webchat.auth.answers import error_answer
 from webchat.auth.incoming import Refused
 from webchat.store.key_records import ApiKey
@@ -72,7 +73,7 @@ def _busy(limit: int) -> Refused:
         error_answer(
             429,
             "key_busy",
-            f"This API key allows {limit} request{'' if limit == 1 else 's'} at once.",
+            f"This API key allows {counted(limit, 'request')} at once.",
             "Wait until one has finished, then try again.",
             {"limit": limit, "retry_after": 1},
         )
@@ -85,8 +86,8 @@ def _too_often(limit: int, seconds: float) -> Refused:
         error_answer(
             429,
             "key_requests",
-            f"This API key allows {limit} request{'' if limit == 1 else 's'} a minute.",
-            f"Try again in {after} second{'' if after == 1 else 's'}.",
+            f"This API key allows {counted(limit, 'request')} a minute.",
+            f"Try again in {counted(after, 'second')}.",
             {"limit": limit, "retry_after": after},
         )
     )

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
+from backends._plurals import counted
 from backends._proxies import find_proxy
 from backends.errors import BadProxy
 from webchat.auth.origin import is_loopback
@@ -91,7 +92,9 @@ class Requests:
                         if len(read) > self._most_bytes:
                             raise ProviderUnreachable(f"{_place(url)}: the answer is too long")
         except TimeoutError:
-            raise ProviderUnreachable(f"{_place(url)}: no answer within {self._seconds:g} seconds") from None
+            raise ProviderUnreachable(
+                f"{_place(url)}: no answer within {counted(self._seconds, 'second')}"
+            ) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise ProviderUnreachable(f"{_place(url)}: {type(error).__name__}") from None
         return answer.status_code, _object(read)

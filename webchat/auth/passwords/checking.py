@@ -17,6 +17,7 @@ from unicodedata import normalize
 from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
 
+from backends._plurals import counted
 from backends.errors import ExplainedError
 from webchat.auth.delays import Delays
 from webchat.recent import Recent
@@ -62,7 +63,7 @@ class PasswordDelayed(PasswordError):
     def __init__(self, seconds: float) -> None:
         self.seconds = ceil(seconds)
         super().__init__(
-            cure=f"Try again in {self.seconds} second{'' if self.seconds == 1 else 's'}.",
+            cure=f"Try again in {counted(self.seconds, 'second')}.",
             params={"retry_after": self.seconds},
         )
 

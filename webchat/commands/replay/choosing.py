@@ -8,8 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backends._plurals import counted
 from webchat.commands.export import day_of
-from webchat.commands.replay.printing import replies
 from webchat.commands.terminal import CommandError, known_errors, printable
 from webchat.settings import Settings
 
@@ -45,7 +45,7 @@ def chosen_set(store: Store, operator: str, options: argparse.Namespace) -> Repl
             raise CommandError(f'there is no set "{options.of_set}"; webchat replay lists all.') from None
         choice, checks = _choice(store, options), _checks(options)
         made = store.make_replay_set(operator, options.of_set, choice, checks)
-        print(f'Set "{printable(made.name)}": {made.items} {replies(made.items)}.')
+        print(f'Set "{printable(made.name)}": {counted(made.items, "reply", "replies")}.')
         return made
     if asked:
         raise CommandError(f'the set "{options.of_set}" exists; choose another name for other replies.')

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends._plurals import counted
 from webchat.commands.terminal import known_errors, printable
 from webchat.settings import Settings
 
@@ -92,12 +93,8 @@ def write_report(settings: Settings, store: Store, operator: str, chosen: Replay
 def print_sets(store: Store, operator: str) -> None:
     sets = store.replay_sets(operator)
     for one in sets:
-        print(f"{printable(one.name)}: {one.items} {replies(one.items)}")
+        print(f"{printable(one.name)}: {counted(one.items, 'reply', 'replies')}")
         for run in store.replay_runs(operator, one.id):
             print(f"  {printable(run.name)}: {run.done} done, {run.failed} failed, {run.state}")
     if not sets:
         print("There is no set yet. Make one: webchat replay --set NAME --model MODEL", file=sys.stderr)
-
-
-def replies(count: int) -> str:
-    return "reply" if count == 1 else "replies"

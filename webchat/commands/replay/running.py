@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from backends._plurals import counted
 from webchat.commands.terminal import CommandError, known_errors, opened, printable
 from webchat.settings import Settings
 
@@ -53,7 +54,7 @@ def cancel_runs(store: Store, operator: str, chosen: ReplaySet) -> None:
     runs = [run for run in store.replay_runs(operator, chosen.id) if run.state == "open"]
     for run in (*runs, *chain(*store.replay_judging(operator, chosen.id))):
         store.cancel_replay(operator, run.id)
-    print(f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} cancelled. Replies being written are finished.")
+    print(f"{counted(len(runs), 'run')} cancelled. Replies being written are finished.")
 
 
 async def _alone(engine: Engine, operator: str, chosen: ReplaySet) -> None:

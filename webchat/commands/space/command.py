@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from backends._plurals import counted
 from webchat.commands.space.carried import Carried, carried
 from webchat.commands.space.folder import build, files_in
 from webchat.commands.space.kinds import KINDS, Kind, kind_for
@@ -66,7 +67,7 @@ def _build(loaded: Loaded, options: argparse.Namespace) -> None:
     folder = Path(options.folder).expanduser()
     with known_errors():
         build(folder, kind, loaded.settings, found, options.title)
-    print(f"The Space ({kind.name}) is in {folder}: {sum(1 for _ in files_in(folder))} files.")
+    print(f"The Space ({kind.name}) is in {folder}: {counted(sum(1 for _ in files_in(folder)), 'file')}.")
     if found.secrets:
         print(f"Set these secrets in the Space's settings: {', '.join(sorted(found.secrets))}.")
     print("Upload it with `webchat space push OWNER/NAME`, or commit and push this folder with Git LFS.")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
+from backends._plurals import counted
 from webchat.commands.space.carried import Carried, variable_of
 from webchat.commands.space.kinds import Kind
 from webchat.commands.space.pins import gradio_version
@@ -78,8 +79,8 @@ def _data(kind: Kind, settings: Settings, found: Carried) -> str:
         kept = "Conversations are kept in the database that the secret `DATABASE_URL` names."
     elif place := found.values.get("snapshots"):
         kept = (
-            f"Conversations are copied to `{place}` every {settings.snapshots_every:g} minutes, and this"
-            " Space begins with the newest copy when it restarts. What was written since may be lost."
+            f"Conversations are copied to `{place}` every {counted(settings.snapshots_every, 'minute')}, and"
+            " this Space begins with the newest copy when it restarts. What was written since may be lost."
         )
     else:
         kept = (

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from backends._plurals import counted
 from webchat.commands.space.folder import MARK, PACKAGES, files_in, strangers
 from webchat.commands.space.kinds import Kind
 from webchat.commands.terminal import CommandError, printable
@@ -83,7 +84,7 @@ class Hub:
         new = self._is_new(plan)
         seen = ("private" if plan.private else "public") if new else "existing"
         yield f"{'Create' if new else 'Update'} the {seen} Space {plan.name}, kind {plan.kind.name}:"
-        yield f"  upload {sum(1 for _ in files_in(plan.folder))} files"
+        yield f"  upload {counted(sum(1 for _ in files_in(plan.folder)), 'file')}"
         given = [name for name, value in plan.secrets.items() if value]
         if given:
             yield f"  set the secrets {', '.join(sorted(given))}"
@@ -191,7 +192,7 @@ class Hub:
                 if one.name == plan.on:
                     price = f"${one.unit_cost_usd:g} for each {one.unit_label}"
         sleep = (
-            f"; it sleeps after {plan.sleep_after} minutes without visitors"
+            f"; it sleeps after {counted(plan.sleep_after, 'minute')} without visitors"
             if plan.sleep_after
             else ", also when nobody visits it; --sleep-after 60 lets it sleep"
         )

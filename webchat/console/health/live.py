@@ -99,6 +99,5 @@ def _pair(values: tuple[float | None, float | None]) -> str:
 def _age(caller: Caller, seconds: float) -> str:
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if (count := int(seconds // length)) >= 1:
-            key = f"console.time.{unit}"
-            return caller.t(f"{key}_one" if count == 1 else key, count=count)
+            return caller.t(f"console.time.{unit}", count=count)
     return caller.t("console.time.now")

@@ -11,7 +11,7 @@ import gradio as gr
 
 from webchat.api import Services
 from webchat.console.asking import Caller
-from webchat.console.moderation.words import ACTIONS, STAGES, action_name, counted, rule_name, stage_name
+from webchat.console.moderation.words import ACTIONS, STAGES, action_name, rule_name, stage_name
 from webchat.console.times import moment, plain
 from webchat.store.decision_records import DecisionCount, DecisionFilter, LoggedDecision
 from webchat.store.errors import NotFound
@@ -108,7 +108,7 @@ class Decisions:
         headers = [caller.t(f"moderation.column.{name}") for name in COUNT_COLUMNS]
         said = caller.t("moderation.none_in", count=asked)
         if rows:
-            said = counted(caller, "moderation.sum", sum(one.count for one in counts), days=asked)
+            said = caller.t("moderation.sum", count=sum(one.count for one in counts), days=asked)
         return [said, gr.Dataframe(rows, headers=headers, visible=bool(rows))]
 
     async def in_log(self, caller: Caller, row: Sequence[object]) -> list[Any]:

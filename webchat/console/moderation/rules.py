@@ -9,7 +9,6 @@ import gradio as gr
 from webchat.api import Services
 from webchat.console.asking import Caller
 from webchat.console.moderation.words import (
-    counted,
     kind_name,
     listed,
     rule_name,
@@ -111,7 +110,7 @@ def looked_for(caller: Caller, one: Description) -> str:
     if limits:
         return listed(caller, [caller.t(f"moderation.limit.{rule.id}", most=rule.most) for rule in limits])
     if one.kind != "secrets" and f"moderation.count.{one.kind}" in locale(caller.language):
-        return counted(caller, f"moderation.count.{one.kind}", one.count)
+        return caller.t(f"moderation.count.{one.kind}", count=one.count)
     names = [rule_name(caller, rule.id) for rule in one.rules]
     return listed(caller, names) if len(names) > 1 or one.kind == "secrets" else ""
 

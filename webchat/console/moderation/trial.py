@@ -13,7 +13,7 @@ from webchat.api.errors import ApiError
 from webchat.api.moderation import ModerationRoutes
 from webchat.api.wire.moderation import Trial, TrialBody, TriedText
 from webchat.console.asking import Caller, refuse
-from webchat.console.moderation.words import STAGES, action_name, counted, rule_name, sentences
+from webchat.console.moderation.words import STAGES, action_name, rule_name, sentences
 from webchat.console.times import moment, plain
 
 MOST_TEXT = 40_000
@@ -84,7 +84,7 @@ def _of_text(caller: Caller, item: TriedText) -> list[Any]:
 
 
 def _of_messages(caller: Caller, trial: Trial) -> list[Any]:
-    checked = counted(caller, "moderation.checked", trial.checked, found=len(trial.items))
+    checked = caller.t("moderation.checked", count=trial.checked, found=len(trial.items))
     said = sentences(caller, checked, "" if trial.whole else caller.t("moderation.not_whole"))
     shown = trial.items[:MOST_SHOWN]
     notes = _tally(caller, trial.items)

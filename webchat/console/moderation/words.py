@@ -38,11 +38,6 @@ def action_name(caller: Caller, action: str) -> str:
     return caller.t(f"moderation.action.{action}")
 
 
-def counted(caller: Caller, key: str, count: int, **params: object) -> str:
-    """A text with a number in it; of one thing it is under `<key>_one`."""
-    return caller.t(f"{key}_one" if count == 1 else key, count=count, **params)
-
-
 def sentences(caller: Caller, *said: str) -> str:
     return ("" if caller.language == "zh-CN" else " ").join(filter(None, said))
 

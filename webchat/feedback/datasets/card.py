@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backends._plurals import counted
 from webchat.feedback.datasets.counting import DEFAULT_LENGTH, Counts, max_length
 from webchat.feedback.datasets.options import LARGEST, ExportOptions, NoteKey
 from webchat.feedback.datasets.rows import LEFT_OUT
@@ -94,8 +95,10 @@ def _body(facts: Facts) -> Iterator[str]:
     yield "# Human feedback on a chat model"
     yield ""
     yield (
-        f"{counts.records['judgement']} judgements and {counts.records['comparison']} comparisons by"
-        f" {facts.people} people in {facts.conversations} conversations, collected with webchat."
+        f"{counted(counts.records['judgement'], 'judgement')} and"
+        f" {counted(counts.records['comparison'], 'comparison')} by"
+        f" {counted(facts.people, 'person', 'people')} in"
+        f" {counted(facts.conversations, 'conversation')}, collected with webchat."
     )
     if counts.first and counts.last:
         yield f"From {counts.first:%Y-%m-%d} to {counts.last:%Y-%m-%d} (UTC)."
@@ -170,8 +173,8 @@ def _splits(facts: Facts) -> Iterator[str]:
     yield ""
     yield (
         f"Rows that share a {person}conversation or near-duplicate of what people wrote are in one group,"
-        f" and a group is in one split: {facts.groups} groups, the largest with {facts.largest:.0%} of the"
-        " judgements."
+        f" and a group is in one split: {counted(facts.groups, 'group')}, the largest with"
+        f" {facts.largest:.0%} of the judgements."
         " Greetings, starters and prompt templates do not count as what people wrote."
     )
     if options.folds:
@@ -213,7 +216,8 @@ def _privacy(facts: Facts) -> Iterator[str]:
             "Telephone numbers, e-mail and other addresses, identity and bank numbers, and names that a text"
             f" announces were replaced by placeholders, in {facts.counts.hidden} judgements and comparisons."
         )
-    yield f"Models saw placeholders in {facts.counts.masked} places where people wrote personal data."
+    masked = counted(facts.counts.masked, "place")
+    yield f"Models saw placeholders in {masked} where people wrote personal data."
     yield "People and conversations are salted hashes. Data of deleted people is not included."
     yield ""
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
 
+from backends._plurals import filled
 from webchat.feedback.replay.checks import Check
 from webchat.feedback.replay.comparing import (
     Judged,
@@ -208,15 +209,16 @@ def told_of_judges(found: Sequence[Summary], words: Mapping[str, str]) -> list[s
     if answers:
         told.append(words["replay.judge.cost"].format(tokens=f"{sum(one.tokens for one in answers):,}"))
     for one in answers:
-        names = {"name": one.by, "limit": f"{MOST_TOKENS:,}"}
+        names: dict[str, object] = {"name": one.by, "limit": f"{MOST_TOKENS:,}"}
         if one.is_undecided:
-            told.append(words["replay.judge.undecided"].format(**names, unclear=one.unclear, asked=one.asked))
+            names |= {"unclear": one.unclear, "asked": one.asked}
+            told.append(filled(words["replay.judge.undecided"], names))
         if one.broken:
-            told.append(words["replay.judge.broken"].format(**names, count=one.broken))
+            told.append(filled(words["replay.judge.broken"], {**names, "count": one.broken}))
         if one.repeated:
-            told.append(words["replay.judge.repeated"].format(**names, count=one.repeated))
+            told.append(filled(words["replay.judge.repeated"], {**names, "count": one.repeated}))
         if one.too_long:
-            told.append(words["replay.judge.too_long"].format(**names, count=one.too_long))
+            told.append(filled(words["replay.judge.too_long"], {**names, "count": one.too_long}))
     return told
 
 
@@ -284,7 +286,7 @@ def facts_of(reply: ReplayReply, words: Mapping[str, str]) -> str:
         return escape(": ".join(filter(None, (words["replay.failed"], why))))
     facts = [words["replay.chars"].format(count=len(reply.text))]
     if reply.completion_tokens is not None:
-        facts.append(words["replay.tokens"].format(count=reply.completion_tokens))
+        facts.append(filled(words["replay.tokens"], {"count": reply.completion_tokens}))
     _, seconds = seconds_of(reply)
     if seconds is not None:
         facts.append(words["replay.seconds"].format(count=f"{seconds:.1f}"))

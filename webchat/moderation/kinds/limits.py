@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from backends._plurals import counted
 from webchat.moderation.kinds.builtin import FAIL, BuiltIn
 from webchat.moderation.verdicts import Context, Fail, Finding, Refused, Report, Stage, Verdict
 
@@ -50,8 +51,8 @@ class Limits(BuiltIn):
         bounds = bounds or Bounds(**each)
         if not any(getattr(bounds, name) for name in Bounds.model_fields):
             raise ValueError(f"{name}: set most_chars, most_repeats or most_a_minute")
-        for counted in ("most_a_minute", "most_a_minute_by_link"):
-            if getattr(bounds, counted) and "input" not in self.stages:
+        for limit in ("most_a_minute", "most_a_minute_by_link"):
+            if getattr(bounds, limit) and "input" not in self.stages:
                 raise ValueError(
                     f'{name}: {counted} counts what people write, so stages must include "input"'
                 )
@@ -80,7 +81,7 @@ class Limits(BuiltIn):
         if bounds.most_chars is not None and len(text) > bounds.most_chars:
             return Verdict(
                 "limits.length",
-                f"The message has {len(text)} characters; {bounds.most_chars} are allowed.",
+                f"The message has {counted(len(text), 'character')}; the limit is {bounds.most_chars}.",
                 "Shorten it or send it in parts.",
             )
         if bounds.most_repeats is not None and _longest_run(text) > bounds.most_repeats:
@@ -94,13 +95,13 @@ class Limits(BuiltIn):
         if mine is not None and not self._count(f"owner {owner}", mine, used):
             return Verdict(
                 "limits.rate",
-                f"You have sent {mine} messages within a minute.",
+                f"You have sent {counted(mine, 'message')} within a minute.",
                 "Wait a moment, then send it again.",
             )
         if ours is not None and link is not None and not self._count(f"link {link}", ours, used):
             return Verdict(
                 "limits.link_rate",
-                f"People with your link have sent {ours} messages within a minute.",
+                f"People with your link have sent {counted(ours, 'message')} within a minute.",
                 "Wait a moment, then send it again.",
             )
         return None

@@ -17,10 +17,13 @@ export function has(key) {
   return key in table;
 }
 
+// `{count}` becomes a value; `{count:chat|chats}` the first word where the value is 1, else the second.
 /** @param {string} key @param {Words} [params] */
 export function t(key, params = {}) {
-  const text = table[key] ?? key;
-  return text.replace(/\{(\w+)\}/g, (whole, name) => format(params[name] ?? whole));
+  return (table[key] ?? key).replace(/\{(\w+)(?::([^|{}]*)\|([^{}]*))?\}/g, (whole, name, one, many) => {
+    const value = params[name] ?? whole;
+    return value === whole || one === undefined ? format(value) : Number(value) === 1 ? one : many;
+  });
 }
 
 /** @param {string[]} words */
@@ -54,7 +57,7 @@ export function errorText(error) {
   const ours = (ending) => {
     const key = `error.${error.code}${ending}`;
     const text = has(key) ? t(key, params) : "";
-    return /\{\w+\}/.test(text) ? "" : text; // a value is missing
+    return /\{\w+[:}]/.test(text) ? "" : text; // a value is missing
   };
   const operator = error.audience === "operator";
   const full = operator && ours(".operator");

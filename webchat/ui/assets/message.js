@@ -95,7 +95,7 @@ function madeFrom({ name, version }, t) {
 // A quiet sign that personal data was kept from the model.
 /** @param {number} count @param {Translate} t */
 function maskedMark(count, t) {
-  const words = t(count === 1 ? "masking.one" : "masking.some", { count });
+  const words = t("masking.some", { count });
   return h("span", { class: "wc-masked", role: "img", "aria-label": words, title: words }, icon("shield"));
 }
 

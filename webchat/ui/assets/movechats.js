@@ -8,7 +8,7 @@ import { sidebar } from "./sidebar.js";
 import { style } from "./style.js";
 import { toast } from "./toast.js";
 
-/** @import { MovableChats, Words } from "./types.js" */
+/** @import { MovableChats } from "./types.js" */
 
 const LATER = "webchat.move-chats-later."; // and the giver: how many chats there were when it was put off
 
@@ -27,11 +27,10 @@ export async function offerChats(movable) {
 
 /** @param {MovableChats} chats */
 function offer({ giver, kind, name, since, chats }) {
-  const said = (/** @type {string} */ key, /** @type {Words} */ params = {}) => t(chats === 1 ? `${key}_one` : key, { count: chats, ...params });
   const date = new Date(since).toLocaleDateString(language, { dateStyle: "medium" });
-  const move = h("button", { type: "button", class: "wc-move", onclick: () => take() }, said("movechats.move"));
+  const move = h("button", { type: "button", class: "wc-move", onclick: () => take() }, t("movechats.move", { count: chats }));
   const later = h("button", { type: "button", class: "wc-move wc-quiet", onclick: () => putOff() }, t("movechats.later"));
-  const words = said(`movechats.${kind}`, { date, name });
+  const words = t(`movechats.${kind}`, { count: chats, date, name });
   const card = h("section", { class: "wc-movechats-card", "aria-label": words },
     h("p", { dir: "auto" }, words), h("div", { class: "wc-movechats-actions" }, move, later));
 
@@ -41,11 +40,11 @@ function offer({ giver, kind, name, since, chats }) {
     try {
       const { moved } = await api.post("api/conversations/take-over", { giver });
       card.remove();
-      toast(t(moved === 1 ? "movechats.done_one" : "movechats.done", { count: moved }));
+      toast(t("movechats.done", { count: moved }));
     } catch (error) {
       toast(errorLine(error), { kind: "error" });
       move.disabled = later.disabled = false;
-      move.textContent = said("movechats.move");
+      move.textContent = t("movechats.move", { count: chats });
     }
     sidebar.refresh();
   }

@@ -143,7 +143,7 @@ class Search {
   counted(count) {
     if (!count) return t("search.empty", { query: this.query });
     if (this.next) return t("search.results_more", { count });
-    return count === 1 ? t("search.results_one") : t("search.results", { count });
+    return t("search.results", { count });
   }
 
   /** @param {Found[]} items */

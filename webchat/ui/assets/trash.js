@@ -59,7 +59,7 @@ class Trash {
     try {
       const page = await api.get("api/trash", { cursor, limit: PAGE });
       if (cursor !== this.#next) return; // all was deleted meanwhile
-      this.#lead.textContent = t(page.days === 0 ? "trash.lead_none" : page.days === 1 ? "trash.lead_one" : "trash.lead", { count: page.days });
+      this.#lead.textContent = t(page.days === 0 ? "trash.lead_none" : "trash.lead", { count: page.days });
       this.#next = page.next;
       this.#rows.append(...page.items.map((item) => this.#row(item)));
       this.#drawn();

@@ -28,7 +28,7 @@ export function yourChats(onDeleted) {
       bus.emit("emptied");
       tell("deleted", "");
       onDeleted();
-      toast(t(conversations === 1 ? "account.deleted_one" : "account.deleted", { count: conversations }));
+      toast(t("account.deleted", { count: conversations }));
     } catch (error) {
       toast(errorLine(error), { kind: "error" });
     } finally {
@@ -47,6 +47,6 @@ export function yourChats(onDeleted) {
 async function confirmed(forGood) {
   if (forGood) return ask({ title: t("account.end_all_title"), words: t("account.end_all_words"), yes: t("account.end_all"), danger: true });
   const { days } = await api.get("api/trash", { limit: 1 });
-  const words = t(days === 0 ? "account.delete_all_soon" : days === 1 ? "account.delete_all_words_one" : "account.delete_all_words", { count: days });
+  const words = t(days === 0 ? "account.delete_all_soon" : "account.delete_all_words", { count: days });
   return ask({ title: t("account.delete_all_title"), words, yes: t("account.delete_all"), danger: true });
 }

@@ -110,7 +110,7 @@ function about(key) {
     expired ? t("keys.expired") : expires && t("keys.until", { date: lastDay(expires, language) }),
     scopes.length < SCOPES.length && scopes.map((scope) => t(`keys.short.${scope}`)).join(", "),
     models.length > 0 && models.join(", "),
-    ...COUNTS.map((count) => key[count] && t(`keys.limit.${count}`, { count: key[count].toLocaleString(language) })),
+    ...COUNTS.map((count) => key[count] && t(`keys.limit.${count}`, { count: key[count] })),
     !stored && t("keys.not_stored"),
   ].filter(Boolean);
   return facts.flatMap((fact, at) => (at ? [" · ", fact] : [fact]));

@@ -78,7 +78,7 @@ export function note(record, t, { seen = null, say = () => {} } = {}) {
 /** @param {number} seconds @param {Translate} t */
 function againText(seconds, t) {
   if (seconds >= 100) return t("transcript.again_later", { time: roughly(seconds, t) });
-  return t(seconds === 1 ? "transcript.again_in_one" : "transcript.again_in", { count: seconds });
+  return t("transcript.again_in", { count: seconds });
 }
 
 /** Under a person's message that has no reply. */

@@ -30,10 +30,10 @@ export function promptView(sent) {
     list.append(block({ role: message.role, content: String(message.content ?? ""), calls: callsOf(message) }, { tokens: counts?.get(index), from, masked: masked ?? [] }));
   });
   const summary = [
-    messages.length === 1 ? t("inspect.messages_one") : t("inspect.messages", { count: messages.length }),
+    t("inspect.messages", { count: messages.length }),
     tokens && t("inspect.tokens", { count: tokens.ids.length }),
     added > 0 && t("inspect.template_adds", { count: added }),
-    count && t(count === 1 ? "inspect.masked_one" : "inspect.masked_some", { count }),
+    count && t("inspect.masked_some", { count }),
   ].filter(Boolean);
   return h("div", {}, h("p", { class: "wc-prompt-summary" }, summary.join(" · ")), list);
 }

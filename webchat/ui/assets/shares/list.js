@@ -134,7 +134,7 @@ function about({ messages, views, expires_at: expires, over, password, masked })
   const date = (/** @type {string} */ at) => new Date(at).toLocaleDateString(language, { dateStyle: "medium" });
   const until = over ? t("shares.over") : expires ? t("shares.until", { date: date(expires) }) : t("shares.forever");
   const facts = [
-    t(messages === 1 ? "shares.messages_one" : "shares.messages_count", { count: messages }),
+    t("shares.messages_count", { count: messages }),
     t(views === 1 ? "shares.views_one" : "shares.views", { count: views }),
     until,
     password && t("shares.has_password"),

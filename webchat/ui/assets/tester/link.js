@@ -6,9 +6,8 @@
 
 const FEW = { count: 5, share: 0.2 }; // messages, or tokens, that are said to be left
 
-// `key_one` for a single one.
 /** @param {string} key @param {number} count @returns {Sentence} */
-const counted = (key, count) => ({ key: count === 1 ? `${key}_one` : key, params: { count } });
+const counted = (key, count) => ({ key, params: { count } });
 
 // Whether the terms, as they are now, are accepted.
 /** @param {GuestLink} link */
@@ -32,7 +31,7 @@ export const usedUp = ({ left }) => left.messages === 0 || left.tokens === 0;
 export function fewLeft({ left, limits }) {
   const { messages, tokens } = left;
   if (messages !== null && messages <= Math.max(FEW.count, FEW.share * (limits.messages ?? 0))) return counted("tester.left", messages);
-  if (tokens !== null && tokens <= FEW.share * (limits.tokens ?? 0)) return { key: "tester.tokens_left", params: { count: tokens } };
+  if (tokens !== null && tokens <= FEW.share * (limits.tokens ?? 0)) return counted("tester.tokens_left", tokens);
   return null;
 }
 

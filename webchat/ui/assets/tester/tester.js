@@ -57,7 +57,7 @@ function draw() {
   root.classList.toggle("wc-not-rated", !link.asks.includes("thumbs"));
   const open = unanswered(link);
   questions.hidden = !askedOnce(link).length || !consents(link);
-  questions.textContent = open ? t(open === 1 ? "tester.open_one" : "tester.open", { count: open }) : t("tester.answers");
+  questions.textContent = open ? t("tester.open", { count: open }) : t("tester.answers");
   const state = JSON.stringify([link.consent, declined, usedUp(link), open]);
   if (state === drawn) return;
   drawn = state;
@@ -69,7 +69,7 @@ function draw() {
 /** @param {number} open */
 function questionsLabel(open) {
   if (!open) return t("tester.answers");
-  return t(open === 1 ? "tester.questions_one" : "tester.questions", { count: open });
+  return t("tester.questions", { count: open });
 }
 
 // What is said above the message box; nothing while one may simply write.
