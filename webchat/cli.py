@@ -14,6 +14,7 @@ import re
 import sys
 import types
 from collections.abc import Callable, Collection, Sequence
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
 
@@ -48,7 +49,7 @@ def run(argv: Sequence[str]) -> int:
     # A command reports the failure itself; a server writes its log to handlers of its own.
     logging.getLogger("webchat.store.database.outage").addHandler(logging.NullHandler())
     try:
-        parser = command_parser()
+        parser = command_parser(argv)
         refuse_unknown_flags(argv, parser)
         options = parser.parse_args(argv)
         flags = {name: value for name, value in vars(options).items() if name in KNOWN}
@@ -98,10 +99,11 @@ def refuse_unknown_flags(argv: Sequence[str], parser: _Parser) -> None:
         before = word
 
 
-def command_parser() -> _Parser:
-    """Every command with its flags."""
+def command_parser(argv: Sequence[str] | None = None) -> _Parser:
+    """Every command with its flags; those of the settings only where `argv` may name it, since adding them to
+    all takes as long as the rest."""
     shown, serving = _flags()
-    flags, known = _hidden(_flags()[0]), {*serving, "--help"}
+    flags, known = _hidden(shown), {*serving, "--help"}
     parser = _Parser(
         prog="webchat",
         usage="webchat [flags]\n       webchat command [flags]",
@@ -131,13 +133,13 @@ def command_parser() -> _Parser:
         own: Collection[str] = (),
     ) -> argparse.ArgumentParser:
         """own: settings whose flags mean something of its own to this command."""
-        of_settings = _hidden(_flags(own)[0]) if own else flags
+        of_settings = _hidden(shown, own) if own else flags
         made = into(
             name,
             help=about,
             description=about,
             epilog="The flags of all settings, such as --data-dir, work here too: see webchat --help.",
-            parents=[of_settings],
+            parents=[of_settings] if argv is None or name in argv else [],
             allow_abbrev=False,
         )
         made.set_defaults(command=command)
@@ -205,9 +207,9 @@ def _add_doctor(add: AddCommand, option: Callable[..., None]) -> None:
     )
 
 
-def _flags(but: Collection[str] = ()) -> tuple[argparse.ArgumentParser, dict[str, bool]]:
-    """A flag for each setting that has one, but these, and whether it takes a value. Values are validated
-    with all other sources, not here."""
+def _flags() -> tuple[argparse.ArgumentParser, dict[str, bool]]:
+    """A flag for each setting that has one, and whether it takes a value. Values are validated with all other
+    sources, not here."""
     from webchat.settings.load import flag_of
     from webchat.settings.table import field_order
 
@@ -216,7 +218,7 @@ def _flags(but: Collection[str] = ()) -> tuple[argparse.ArgumentParser, dict[str
     taking: dict[str, bool] = {}
     for name in field_order():
         info, flag = Settings.model_fields[name], flag_of(name)
-        if not flag or name in but:
+        if not flag:
             continue
         about = (info.description or "").replace("%", "%%")
         if switch := info.annotation is bool:
@@ -243,11 +245,15 @@ def _value(name: str, of: Any) -> str:
     return name.rpartition("_")[2].upper()
 
 
-def _hidden(flags: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Flags that work, but would bury a command's own ones in its help."""
+def _hidden(flags: argparse.ArgumentParser, but: Collection[str] = ()) -> argparse.ArgumentParser:
+    """The same flags, but these: they work, and would bury a command's own ones in its help."""
+    hidden = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     for action in flags._actions:
-        action.help = argparse.SUPPRESS
-    return flags
+        if action.dest not in but:
+            unseen = copy(action)
+            unseen.help = argparse.SUPPRESS
+            hidden._add_action(unseen)
+    return hidden
 
 
 def _serve(loaded: Loaded, options: argparse.Namespace) -> None:
