@@ -1,8 +1,8 @@
 """Entry point of a worker process of `bounded.Pool`: sets its limits, then answers requests line by line.
 
-Run as a script: `python -I -S _apart.py MODULE MEMORY SECONDS FOLDER...`. MODULE has a function `answer` that
-takes and returns JSON; MEMORY is in bytes; SECONDS is the limit per answer; FOLDERs are where it imports
-from.
+Run as a script: `python -I -S _apart.py MODULE MEMORY SECONDS PATIENCE FOLDER...`. MODULE has a function
+`answer` that takes and returns JSON; MEMORY is in bytes; an answer may take SECONDS of processor time, and
+PATIENCE seconds in all; FOLDERs are where it imports from.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 
 
 def main() -> None:
-    module, memory, seconds, *folders = sys.argv[1:]
+    module, memory, seconds, patience, *folders = sys.argv[1:]
     sys.path[:] = [*sys.path, *folders]
     answer = importlib.import_module(module).answer
     _limit(int(memory))
@@ -24,15 +24,17 @@ def main() -> None:
         sys.stdout.buffer.flush()
         if not (line := sys.stdin.buffer.readline()):
             return
-        _alarm(int(seconds))
+        _end_after(float(seconds), int(patience))
         told = json.dumps(answer(json.loads(line))).encode() + b"\n"
-        _alarm(0)
+        _end_after(0, 0)
 
 
-def _alarm(seconds: int) -> None:
-    """Exit on its own, in case the parent is gone and cannot kill it."""
-    if hasattr(signal, "alarm"):
-        signal.alarm(seconds)
+def _end_after(seconds: float, patience: int) -> None:
+    """Be killed by the system after that much processor time, and after that much time, as the parent may be
+    gone."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        signal.alarm(patience)
 
 
 def _limit(memory: int) -> None:

@@ -1,4 +1,4 @@
-"""Runs untrusted work in separate processes with little memory and a short time limit.
+"""Runs untrusted work in separate processes with little memory and processor time.
 
 A process is started when first needed and reused until it takes too long, runs out of memory or crashes; then
 it is killed and replaced. Requests and answers are JSON.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import signal
 import subprocess
 import sys
 import threading
@@ -24,6 +25,9 @@ from backends import _apart
 MEMORY_BYTES = 512 * 2**20
 START_SECONDS = 30.0
 """Maximum time for a process to start on a busy machine."""
+SHARE = 0.1 if hasattr(signal, "setitimer") else 1.0
+"""Of a processor that work gets at least: where others compute, it takes longer by no fault of its own. Where
+the system cannot limit processor time, time is limited."""
 
 
 class TooMuch(Exception):
@@ -58,8 +62,8 @@ class _Job:
 class Pool:
     """Processes that run the function `answer` of one module.
 
-    module: its name, imported in the process. folders: the only places it can import from. seconds: time
-    limit for one answer. memory: bytes. processes: how many run at once; other requests wait.
+    module: its name, imported in the process. folders: the only places it can import from. seconds: of
+    processor time for one answer. memory: bytes. processes: how many run at once; other requests wait.
     """
 
     def __init__(
@@ -71,10 +75,10 @@ class Pool:
         memory: int = MEMORY_BYTES,
         processes: int = 2,
     ) -> None:
-        self._seconds = seconds
+        self._patience = seconds / SHARE
         self._command = [
             *(sys.executable, "-I", "-S", _apart.__file__),
-            *(module, str(memory), str(math.ceil(seconds) + 1), *folders),
+            *(module, str(memory), str(seconds), str(math.ceil(self._patience) + 1), *folders),
         ]
         self._idle: list[subprocess.Popen[bytes]] = []
         self._threads = ThreadPoolExecutor(processes, f"bounded {module}")
@@ -114,7 +118,7 @@ class Pool:
         """Raises `_Died`, or `TooMuch` if it was killed at its time limit."""
         job.given_to(process)
         try:
-            answer = _exchange(process, line, self._seconds)
+            answer = _exchange(process, line, self._patience)
         except BaseException:
             _kill(process)
             raise
@@ -153,9 +157,15 @@ def _exchange(process: subprocess.Popen[bytes], line: bytes, seconds: float) -> 
         process.stdin.flush()
         return json.loads(process.stdout.readline())
     except (OSError, ValueError):
-        raise TooMuch if late.is_set() else _Died from None
+        raise TooMuch if late.is_set() or _spent(process) else _Died from None
     finally:
         clock.cancel()
+
+
+def _spent(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process that answers no more has used up its processor time."""
+    process.kill()
+    return SHARE < 1 and process.wait() == -signal.SIGPROF
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

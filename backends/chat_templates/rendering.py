@@ -13,7 +13,7 @@ from backends.errors import BadChatTemplate, BadRequest
 from backends.types import Message
 
 SECONDS = 5.0
-"""Maximum time for one rendering, about a thousand times what it takes on an idle machine."""
+"""Of processor time for one rendering, about a thousand times what it takes."""
 
 Chat = Mapping[str, Any]
 """A message in the form chat templates expect."""

@@ -17,12 +17,12 @@ from webchat.moderation.trying import Outcome, Tried, try_rules
 from webchat.moderation.verdicts import Context
 
 SECONDS = 10.0
-"""For reading rules and looking at one text with them."""
+"""Of processor time for reading rules and looking at one text with them."""
 MEMORY_BYTES = 2**30
 
 
 class RulesApart:
-    """Tries rules. seconds: per text."""
+    """Tries rules. seconds: of processor time per text."""
 
     def __init__(self, *, seconds: float = SECONDS) -> None:
         folders = [folder for folder in sys.path if folder]

@@ -2,12 +2,12 @@
 
     text without tags, or with nothing but variables  ->  put together here
     anything else                                     ->  checked here, rendered by `worker.py` in a process
-                                                          with little memory and less time
+                                                          with little memory and processor time
 
 Both stand on their own. The check reads the parsed template and allows only what is listed: no attributes, no
 calls, no filters that reach into objects or grow texts (published escapes from jinja2's sandbox went through
 `attr`, `format`, `xmlattr` and attributes of objects: CVE-2024-56201, CVE-2024-56326, CVE-2025-27516). The
-process is killed when it takes too long, and another takes its place.
+process is killed when it computes for too long, and another takes its place.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from webchat.prompts.errors import BadTemplate, Reason
 from webchat.slots import Slots
 
 SECONDS = 0.7
-"""Time limit for one rendering."""
+"""Of processor time for one rendering."""
 
 PROCESSES = 2
 """How many texts are rendered at once, one per person; others wait in the queue."""
@@ -78,7 +78,7 @@ class Sandbox:
     """Renders texts. One per server, on one event loop; processes are started on first use. End with
     `aclose`.
 
-    seconds: time limit per text.
+    seconds: of processor time per text.
     """
 
     def __init__(self, *, seconds: float = SECONDS) -> None:
