@@ -16,6 +16,7 @@ ARGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--js-flags=--no-flush-bytecode",  # what was compiled of a page is there when it is loaded again
 ]
 
 WHOLE: dict[str, Any] = {"executable_path": shutil.which("chromium"), "channel": "chromium", "args": ARGS}
