@@ -6,8 +6,9 @@ next test has a new one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 from urllib.parse import urljoin
 
@@ -16,14 +17,11 @@ from playwright.async_api import Browser, BrowserContext, CDPSession, Error, Pag
 from tests.browser import PATIENCE
 
 OF_BOTH = (
-    *("add_init_script", "expose_binding", "expose_function", "once", "route_web_socket"),
+    *("expose_binding", "expose_function", "once", "route_web_socket"),
     *("set_default_navigation_timeout", "set_default_timeout", "set_extra_http_headers"),
 )
 OF_PAGE = (*OF_BOTH, "add_locator_handler", "emulate_media", "set_viewport_size")
-OF_CONTEXT = (
-    *(*OF_BOTH, "clear_permissions", "close", "grant_permissions", "new_cdp_session"),
-    *("set_geolocation", "set_offline"),
-)
+OF_CONTEXT = (*OF_BOTH, "clear_permissions", "close", "set_geolocation")
 OF_CLOCK = ("install", "pause_at", "set_fixed_time", "set_system_time")
 
 STORAGE = "cache_storage,file_systems,indexeddb,local_storage,service_workers,shared_storage,websql"
@@ -88,10 +86,16 @@ class _Visitor:
         self._page_spent = False
         self._handed = False
         self._heard: list[tuple[Any, str, Any]] = []
+        self._undoing: list[Callable[[], Awaitable[None]]] = []
         self._devtools: CDPSession | None = None
         self._new_page, self._new_session = context.new_page, context.new_cdp_session
+        forbid, offline = context.clear_permissions, context.set_offline
         self._watch(context, OF_CONTEXT, self._spend)
         self._watch(context.clock, OF_CLOCK, self._spend)
+        self._undo(context, "add_init_script", lambda script: script.__aexit__(None, None, None))
+        self._undo(context, "grant_permissions", lambda _: forbid())
+        self._undo(context, "new_cdp_session", _detach)
+        self._undo(context, "set_offline", lambda _: offline(False))
         context.new_page = self._hand  # type: ignore[method-assign]
 
     async def _hand(self) -> Page:
@@ -109,6 +113,7 @@ class _Visitor:
         self._page, self._page_spent, self._devtools = page, False, None
         page.on("crash", lambda _: self._spend())
         self._watch(page, OF_PAGE, self._spend_page)
+        self._undo(page, "add_init_script", lambda script: script.__aexit__(None, None, None))
 
     def _watch(self, owner: Any, names: tuple[str, ...], spend: Callable[[], None]) -> None:
         def spending(change: Callable[..., Any]) -> Callable[..., Any]:
@@ -126,6 +131,17 @@ class _Visitor:
             setattr(owner, name, spending(getattr(owner, name)))
         if hasattr(owner, "on"):
             hear, owner.on = owner.on, on
+
+    def _undo(self, owner: Any, name: str, undo: Callable[[Any], Awaitable[None]]) -> None:
+        """What this makes or changes is taken back after the test."""
+        change = getattr(owner, name)
+
+        async def changed(*args: Any, **options: Any) -> Any:
+            made = await change(*args, **options)
+            self._undoing.append(partial(undo, made))
+            return made
+
+        setattr(owner, name, changed)
 
     def _spend(self) -> None:
         self._spent = True
@@ -154,6 +170,8 @@ class _Visitor:
             with suppress(KeyError):
                 owner.remove_listener(event, listener)
         self._heard.clear()
+        while self._undoing:
+            await self._undoing.pop()()
 
     async def _forgotten(self) -> None:
         """One page is left, empty, and neither cookies nor storage."""
@@ -175,6 +193,11 @@ class _Visitor:
     async def close(self) -> None:
         with suppress(Error):  # the browser has crashed
             await self.context.close()
+
+
+async def _detach(session: CDPSession) -> None:
+    with suppress(Error):  # the test has done so
+        await session.detach()
 
 
 async def _leave(page: Page) -> None:

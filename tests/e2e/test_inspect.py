@@ -120,7 +120,8 @@ async def test_a_reply_of_a_local_model_shows_every_token_it_read(
 async def test_a_reply_of_an_endpoint_shows_the_request_and_copies_it(
     app: AppProcess, visitor: NewVisitor, endpoint: ScriptedEndpoint
 ) -> None:
-    context = await visitor(permissions=["clipboard-read", "clipboard-write"])
+    context = await visitor()
+    await context.grant_permissions(["clipboard-read", "clipboard-write"])
     chat = await Chat(await context.new_page(), app.url).open()
     await chat.ask("words=3, to anna.weber@example.com")
     await chat.state("complete")

@@ -48,18 +48,46 @@ async def test_a_kept_context_is_a_new_visitor(browser: Browser, app: AppProcess
     await visitors.close()
 
 
+SEEN = """async () => [window.added, (await navigator.permissions.query({ name: "clipboard-read" })).state,
+  Intl.DateTimeFormat().resolvedOptions().timeZone === "Asia/Tokyo"]"""
+
+
+async def test_what_a_test_added_is_taken_back(browser: Browser, app: AppProcess) -> None:
+    visitors = KeptVisitors(browser)
+
+    async def come(leaving: bool) -> tuple[Page, object]:
+        async with visitors.come() as new:
+            context = await new()
+            page: Page = await context.new_page()
+            if leaving:
+                await context.add_init_script("window.added = 1")
+                await page.add_init_script("window.added += 1")
+                await context.grant_permissions(["clipboard-read"])
+                devtools = await context.new_cdp_session(page)
+                await devtools.send("Emulation.setTimezoneOverride", {"timezoneId": "Asia/Tokyo"})
+            await page.goto(f"{app.url}/healthz")
+            seen = await page.evaluate(SEEN)
+            await context.set_offline(leaving)
+        return page, seen
+
+    first, seen = await come(leaving=True)
+    assert seen == [2, "granted", True]
+    assert await come(leaving=False) == (first, [None, "prompt", False])
+    await visitors.close()
+
+
 async def test_what_cannot_be_taken_back_is_not_kept(browser: Browser) -> None:
     visitors = KeptVisitors(browser)
     async with visitors.come() as new:
         first = await new()
         page = await first.new_page()
-        await page.add_init_script("window.left = true")
+        await page.set_viewport_size({"width": 500, "height": 500})
     async with visitors.come() as new:
         second = await new()
         other = await second.new_page()
         assert second is first
         assert other is not page
-        await second.add_init_script("window.left = true")
+        await second.clock.install()
     async with visitors.come() as new:
         assert await new() is not first
         assert await new(locale="zh-CN") is not first
