@@ -69,6 +69,9 @@ SMALL = """() => [...document.querySelectorAll("button, a, input, textarea, summ
 STILL = """() => document.getAnimations().every(({ effect, playState }) =>
   playState !== "running" || effect.getComputedTiming().iterations === Infinity)"""
 
+BESIDE = """() => document.querySelector("#wc-composer-text").offsetWidth
+  < document.querySelector("#wc-composer-box").clientWidth - 20"""
+
 BEYOND = """() => [document.documentElement, document.querySelector(".wc-scroller")]
   .some((e) => e.scrollWidth > e.clientWidth)"""
 
@@ -117,6 +120,10 @@ def test_a_phone_has_room_for_fingers_and_no_sideways(
     spoken(page, address)
     assert page.evaluate(SMALL) == []
     assert not page.evaluate(BEYOND)
+    assert page.evaluate(BESIDE), "an empty box is one line with its buttons"
+    page.fill("#wc-composer-text textarea", WORDS)
+    assert not page.evaluate(BESIDE), "words have the whole width"
+    assert page.evaluate(SMALL) == []
     slid(page, "#wc-sidebar-toggle")
     assert page.evaluate(SMALL) == []
     page.locator(".wc-scrim").click(position={"x": width - 8, "y": 300})
