@@ -50,8 +50,8 @@ class _Named(BaseHTTPRequestHandler):
 class Replica:
     """A stand-in for the app, of which only its address matters."""
 
-    def __init__(self) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Named)
+    def __init__(self, handler: type[_Named] = _Named) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.name = f"127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Replica:
@@ -84,6 +84,29 @@ def test_a_browser_stays_with_its_replica_while_it_runs(kind: Callable[..., Prox
         assert [new for new, old in zip(then, first, strict=True) if old != gone] == [
             old for old in first if old != gone
         ], "the others notice nothing"
+
+
+@pytest.mark.parametrize("kind", [nginx, caddy])
+def test_requests_follow_each_other_on_one_connection(kind: Callable[..., Proxy], tmp_path: Path) -> None:
+    """As the page's do, whose files alone are more than a hundred."""
+    came = []
+
+    class Keeping(_Named):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            came.append(self.client_address)
+            super().do_GET()
+
+    with ExitStack() as stack:
+        replica = stack.enter_context(Replica(Keeping))
+        front = stack.enter_context(kind(tmp_path, [replica.name]))
+        browser = stack.enter_context(httpx.Client(base_url=front.url, verify=front.tls))
+        came.clear()
+        for _ in range(20):
+            assert browser.get("/").text == replica.name
+    assert len(came) == 20
+    assert len(set(came)) <= 5, "a proxy may be a moment late in keeping one"
 
 
 def test_a_reader_of_nginx_files_finds_no_mistake(tmp_path: Path) -> None:
