@@ -8,22 +8,22 @@ first: `copy_migrated`.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import URL, Engine, create_engine, event, inspect
+from sqlalchemy import URL, Engine, create_engine, event
 
 import webchat.store.database.postgres
 import webchat.store.database.sqlite
 import webchat.store.store
 from webchat.store import Store
-from webchat.store.database.migrate import migrate
-from webchat.store.database.postgres import Postgres
+from webchat.store.database.migrate import pending
 from webchat.store.database.sqlite import Sqlite
 
 
@@ -40,12 +40,10 @@ def cheap_databases(folder: Path) -> Iterator[None]:
 
 
 def copy_migrated(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """From now on copy new SQLite databases from one that is migrated in `folder` now, and kept in memory."""
-    Store.open(f"sqlite:///{folder / 'first.db'}").close()
-    first = sqlite3.connect(":memory:", check_same_thread=False)
-    with closing(sqlite3.connect(folder / "first.db")) as made:
-        made.backup(first)
-    patch.setattr(webchat.store.store, "migrate", _copying(first, migrate))
+    """From now on new SQLite databases begin as the file of one that is migrated in `folder` now."""
+    first = folder / "first.db"
+    Store.open(f"sqlite:///{first}").close()
+    patch.setattr(webchat.store.store, "pending", _copying(first.read_bytes(), pending))
 
 
 SetPragmas = Callable[[Sqlite, sqlite3.Connection, bool], None]
@@ -54,6 +52,7 @@ SetPragmas = Callable[[Sqlite, sqlite3.Connection, bool], None]
 def _without_waiting(set_pragmas: SetPragmas) -> SetPragmas:
     @wraps(set_pragmas)
     def set_them(dialect: Sqlite, connection: sqlite3.Connection, write: bool) -> None:
+        connection.execute("PRAGMA synchronous=OFF")  # a new file is written before the others are set
         set_pragmas(dialect, connection, write)
         connection.execute("PRAGMA synchronous=OFF")
 
@@ -79,17 +78,10 @@ def _compiling_once() -> Callable[..., Engine]:
     return create
 
 
-Migrate = Callable[[Sqlite | Postgres, Engine, Path | None], None]
-
-
-def _copying(first: sqlite3.Connection, otherwise: Migrate) -> Migrate:
-    def copy(dialect: Sqlite | Postgres, engine: Engine, backup_dir: Path | None) -> None:
-        if not isinstance(dialect, Sqlite) or inspect(engine).get_table_names():
-            otherwise(dialect, engine, backup_dir)
-            return
-        with engine.connect() as connection:
-            driver = connection.connection.driver_connection
-            assert isinstance(driver, sqlite3.Connection)
-            first.backup(driver)
+def _copying(first: bytes, otherwise: Callable[[Engine], bool]) -> Callable[[Engine], bool]:
+    def copy(engine: Engine) -> bool:
+        if engine.dialect.name == "sqlite" and os.stat(path := engine.url.database or "").st_size == 0:
+            Path(path).write_bytes(first)
+        return otherwise(engine)
 
     return copy
