@@ -392,10 +392,13 @@ def test_what_did_not_end_by_itself_is_exported_for_its_better_answer_alone(
     assert found == [("Better.", False), ("", True), ("Better.", True)]
 
 
-async def test_people_judge_while_an_export_reads(store: Store, local: Talk) -> None:
-    people = [of_a_link(store, f"{n}", consent="It trains.", training=True) for n in range(50)]
+async def test_people_judge_while_an_export_reads(
+    store: Store, local: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webchat.store.judgements.reviewing.SLICE_ROWS", 10)
+    people = [of_a_link(store, f"{n}", consent="It trains.", training=True) for n in range(10)]
     replies = [one.say(f"q {n}", "a").reply.id for n, one in enumerate(people)]
-    before = [given(store, local, local.say("q", "a").reply.id, GOOD) for _ in range(60)]
+    before = [given(store, local, local.say("q", "a").reply.id, GOOD) for _ in range(15)]
     accept(store, local, *before)
     usable = store.usable()
     read = [next(usable).id]
@@ -406,7 +409,7 @@ async def test_people_judge_while_an_export_reads(store: Store, local: Talk) -> 
     read += [one.id for one in await asyncio.to_thread(list, usable)]
     assert read == [one.id for one in before]
     assert all(await judged)
-    assert rows(store) == 110
+    assert rows(store) == 25
 
 
 def test_what_was_not_sent_is_counted_from_the_first_message_that_was(store: Store, local: Talk) -> None:

@@ -25,7 +25,7 @@ from webchat.store.upkeep.purge import MERGE_PAGES
 from webchat.store.upkeep.slicing import SLICE_CHARS
 
 CANARY = "Zugzwangkanarienvogel"
-ROWS = 20
+ROWS = 10
 
 
 @pytest.fixture(autouse=True)
@@ -137,10 +137,10 @@ def test_no_slice_of_a_purge_merges_most_of_the_index(tmp_path: Path) -> None:
 
 async def test_a_reply_waits_for_one_slice_at_most(store: Store, talk: Talk) -> None:
     for _ in range(4):
-        store.delete_conversation(talk.owner, chain(talk, 40)[0].conversation_id)
+        store.delete_conversation(talk.owner, chain(talk, 20)[0].conversation_id)
     running = talk.begin("still here").reply.id
     taken, written = await writing_meanwhile(store, store.purge, running, later())
-    assert taken == 4 + 320
+    assert taken == 4 + 160
     assert talk.finish(running, first=written + 1).text == "x" * written
 
 
@@ -151,7 +151,7 @@ def test_a_purge_that_was_interrupted_is_taken_up(tmp_path: Path) -> None:
         with closing(Store.open(f"sqlite:///{path}")) as store, pytest.MonkeyPatch.context() as patch:
             talk = Talk(store, store.local_owner().id)
             kept = talk.say("stays", "here")
-            messages = chain(talk, 12, CANARY)
+            messages = chain(talk, 6, CANARY)
             store.delete_conversation(talk.owner, messages[0].conversation_id)
 
             def stop(number: int, store: Store = store, at: int = stop_after) -> None:
@@ -201,7 +201,7 @@ def test_what_a_purge_has_begun_to_take_does_not_come_back(
 
 
 def test_a_branch_is_deleted_and_restored_in_slices(store: Store, talk: Talk) -> None:
-    messages = chain(talk, 30)
+    messages = chain(talk, 15)
     with rows_per_transaction(store) as counted:
         store.delete_messages(talk.owner, messages[1].id)
         assert talk.shown(messages[0].conversation_id) == ["deep"]
@@ -211,7 +211,7 @@ def test_a_branch_is_deleted_and_restored_in_slices(store: Store, talk: Talk) ->
         store.discard_messages(talk.owner, messages[1].id)
         store.discard_all(talk.owner)
     assert max(counted) <= ROWS
-    assert sum(counted) >= 4 * 59
+    assert sum(counted) >= 4 * 29
     assert not store.list_trash(talk.owner).items
 
 
@@ -219,7 +219,7 @@ def test_a_branch_is_deleted_and_restored_in_slices(store: Store, talk: Talk) ->
 def test_a_change_of_a_branch_that_was_interrupted_ends_as_deleted(
     store: Store, talk: Talk, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    messages = chain(talk, 30)
+    messages = chain(talk, 15)
     if verb == "restore":
         store.delete_messages(talk.owner, messages[1].id)
 
@@ -236,7 +236,7 @@ def test_a_change_of_a_branch_that_was_interrupted_ends_as_deleted(
     store.purge(datetime.now(UTC) - timedelta(days=1))
     assert len(store.export_conversation(talk.owner, messages[0].conversation_id).messages) == 1
     store.restore_messages(talk.owner, messages[1].id)
-    assert len(store.export_conversation(talk.owner, messages[0].conversation_id).messages) == 60
+    assert len(store.export_conversation(talk.owner, messages[0].conversation_id).messages) == 30
 
 
 def test_owners_who_never_had_anything_go(store: Store) -> None:

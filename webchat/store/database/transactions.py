@@ -151,8 +151,6 @@ class Database:
         self._closing.set()
         for threads in self._threads.values():
             threads.shutdown(wait=True)
-        for engine in self._engines.values():
-            engine.dispose()
         self._resources.close()
 
     @contextmanager
