@@ -34,8 +34,8 @@ _HEAVY = re.compile(
     r"^\s*(?:from|import) (?:gradio|hypothesis|multiprocessing|playwright|subprocess|torch|transformers"
     r"|xllamacpp|tests\.(?:app_process|asgi|asset_page|backends\.\w*(?:cases|server)|browser|child_server"
     r"|clean_environment|e2e|deploy\.examples|growth|hostile_server|postgres|served|ui\.site|\w+_(?:process|proxy|server))"
-    r"|webchat\.(?:app|console|server|ui))\b"
-    r"|importorskip|check_moderator|start_server|serving\(|\bdemo_(?:folder|gguf)\b",
+    r"|webchat\.(?:app|console|moderation\.trying_apart|server|ui))\b"
+    r"|importorskip|check_moderator|killed_after|start_server|serving\(|\bdemo_(?:folder|gguf)\b",
     re.MULTILINE,
 )
 """In a file that starts a browser, an engine, a server or a process, draws examples or measures."""
