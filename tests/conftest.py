@@ -6,11 +6,14 @@ import gc
 import logging
 import os
 import re
+import ssl
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
+import certifi
 import pytest
 from filelock import FileLock
 
@@ -144,6 +147,20 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 @pytest.fixture(scope="session", autouse=True)
 def new_databases(isolated_environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with cheap_databases(tmp_path_factory.mktemp("migrated")):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def certificates_read_once() -> Iterator[None]:
+    """Reading those that are trusted takes 20 ms, and every client does it."""
+    read, trusted = ssl.create_default_context, certifi.where()
+    once = cache(partial(read, cafile=trusted))
+
+    def context(*args: Any, **options: Any) -> ssl.SSLContext:
+        return once() if not args and options == {"cafile": trusted} else read(*args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", context)
         yield
 
 
