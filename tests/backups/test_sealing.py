@@ -6,7 +6,9 @@ import io
 import os
 
 import pytest
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from webchat.backups import sealing
 from webchat.backups.errors import Damaged, WrongKey
 from webchat.backups.sealing import MAGIC, Opening, Sealing
 
@@ -15,12 +17,18 @@ HEAD = len(MAGIC) + 32
 CHUNK = (1 << 20) + 16
 
 
+@pytest.fixture(autouse=True)
+def cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys that cost nothing; `test_backup.py` makes real ones."""
+    monkeypatch.setattr(sealing, "Scrypt", lambda **options: Scrypt(**{**options, "n": 2}))
+
+
 def sealed(data: bytes) -> bytes:
     file = io.BytesIO()
-    sealing = Sealing(file, KEY)
+    writing = Sealing(file, KEY)
     for at in range(0, len(data), 300_000):
-        sealing.write(data[at : at + 300_000])
-    sealing.end()
+        writing.write(data[at : at + 300_000])
+    writing.end()
     return file.getvalue()
 
 
