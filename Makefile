@@ -31,7 +31,7 @@ NODE := PATH="$(abspath $(BIN)):$$PATH"
 # Tests start hundreds of processes; each would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run js quick test coverage test-slow check lint types compiled format bench reference constraints locked clean
+.PHONY: run js quick python test coverage test-slow check lint types compiled format bench reference constraints locked clean
 
 run: $(INSTALLED_RUN)
 	@$(BIN)/webchat setup $(ARGS)
@@ -40,9 +40,12 @@ run: $(INSTALLED_RUN)
 js: $(INSTALLED_TEST)
 	$(NODE) node --test --test-force-exit tests/js/*.test.js
 
+quick: $(INSTALLED_TEST)
+	@$(MAKE) --no-print-directory --jobs=2 js python
+
 # These wait for nothing.
-quick: WORKERS = 3
-quick: js $(INSTALLED_TEST)
+python: WORKERS = 2
+python: $(INSTALLED_TEST)
 	$(PYTEST) --quick -k "not postgresql" $(PYTEST_ARGS)
 
 test: check
