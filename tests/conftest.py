@@ -17,10 +17,8 @@ import certifi
 import pytest
 from filelock import FileLock
 
-from backends.llamacpp.demo import REQUIREMENT, demo_model
-from tests.cheap_databases import cheap_databases
+# What only fixtures need is imported there: the process that hands out the tests runs none.
 from webchat.gradio_stubs import skip_gradio_stubs
-from webchat.logs import TALKATIVE, TELLING
 
 skip_gradio_stubs()
 
@@ -146,6 +144,8 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 @pytest.fixture(scope="session", autouse=True)
 def new_databases(isolated_environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    from tests.cheap_databases import cheap_databases
+
     with cheap_databases(tmp_path_factory.mktemp("migrated")):
         yield
 
@@ -167,6 +167,8 @@ def certificates_read_once() -> Iterator[None]:
 @pytest.fixture(scope="module", autouse=True)
 def log_levels() -> Iterator[None]:
     """What a server of one file set in this process is not set in the next."""
+    from webchat.logs import TALKATIVE, TELLING
+
     before = {name: logging.getLogger(name).level for name in (*TALKATIVE, *TELLING)}
     yield
     for name, level in before.items():
@@ -176,6 +178,8 @@ def log_levels() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def demo_gguf(isolated_environment: None) -> Path:
     """The demo model's file; made once, then kept in the repository's own cache."""
+    from backends.llamacpp.demo import demo_model
+
     with pytest.MonkeyPatch.context() as patch, one_worker("gguf"):
         if _REAL_HOME is not None:
             patch.setenv("HOME", _REAL_HOME)
@@ -185,6 +189,8 @@ def demo_gguf(isolated_environment: None) -> Path:
 @pytest.fixture(scope="session")
 def demo_folder(demo_gguf: Path) -> Path:
     """The demo model as transformers keeps models; made once from its file, beside it."""
+    from backends.llamacpp.demo import REQUIREMENT
+
     folder = MODELS / REQUIREMENT.replace("==", "-")
     if not folder.is_dir():
         pytest.importorskip("transformers")
