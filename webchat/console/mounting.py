@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from webchat.console.queue import MOST_WAITING, QueueDoor
 from webchat.console.roles import Role, has_role
 from webchat.ui import PageSettings, theme
-from webchat.ui.gradio_page import PageHead, Shell, built, in_loop
+from webchat.ui.gradio_page import PageHead, Shell, built, mounted
 from webchat.ui.head import Assets, head_html
 from webchat.ui.i18n import gradio_i18n
 from webchat.ui.not_found import NotFound, language_of
@@ -79,26 +79,15 @@ def mount_blocks(
     gradio.utils.MatplotlibBackendMananger = nullcontext  # type: ignore[misc, assignment]
     blocks.state_session_capacity = MOST_SESSIONS
     built(lambda: blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=AT_ONCE, api_open=False))
-    app = in_loop(
-        lambda: gr.mount_gradio_app(
-            FastAPI(),
-            blocks,
-            path="/",
-            root_path=root_path + path,
-            footer_links=[],
-            run_history=False,
-            show_error=False,
-            max_file_size=0,
-            ssr_mode=False,
-            pwa=False,
-            enable_monitoring=False,
-            mcp_server=False,
-            i18n=i18n or gradio_i18n(labels),
-            theme=theme.create_theme(),
-        )
+    app = mounted(
+        blocks,
+        root_path=root_path + path,
+        max_file_size=0,
+        i18n=i18n or gradio_i18n(labels),
+        theme=theme.create_theme(),
     )
     blocks.config["connect_heartbeat"] = False  # asked for by pages with a `gr.State`; see `QueueDoor`
-    gradio_app = app.routes[-1].app
+    gradio_app = app.routes[-1].app  # type: ignore[attr-defined]
     taken = Assets(
         home="../" * path.count("/"),
         styles=("colours", "prose", "code", "console"),

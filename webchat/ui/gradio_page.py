@@ -4,7 +4,9 @@
   come before any import of it, leaves that out.
 - Built outside of an event loop it makes loops of its own and leaves them open: `in_loop`.
 - It makes an app with all its routes whenever a page is begun, completed or given a queue, and describes all
-  components when one is completed; it serves only what it mounts: `built`.
+  components when one is completed, and twice when it is mounted; it serves only what it mounts: `built`,
+  `mounted`.
+- It inspects a component's constructor whenever it makes or describes one: `_keep_signatures`.
 - Its lifespan starts a queue that nobody asks here and that looks for work a thousand times a second: its app
   is mounted without one, see `webchat.ui.page.mount`.
 - It adds a page's own head from its bundle, too late for the language, the theme and the first paint; it
@@ -21,15 +23,18 @@ What else it takes in the browser is in `assets/gradio.js`, `assets/boot.js` and
 from __future__ import annotations
 
 import asyncio
+import inspect
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import cache
 from html import escape
 from typing import Any, TypeVar
 
 import gradio as gr
 import gradio.blocks
 import httpx
+from fastapi import FastAPI
 from gradio.routes import App
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -108,11 +113,44 @@ def built(build: Callable[[], Built]) -> Built:
     described: both take long."""
     gradio.blocks.App = _AppOfBlocks  # type: ignore[attr-defined]
     gr.Blocks.get_config_file = _config_of_blocks  # type: ignore[method-assign, assignment]
+    _keep_signatures()
     before = _building.set(True)
     try:
         return in_loop(build)
     finally:
         _building.reset(before)
+
+
+def mounted(blocks: gr.Blocks, **options: Any) -> FastAPI:
+    """An app of the blocks alone, at `/`, with nothing of Gradio's own around them. options: more of
+    `gr.mount_gradio_app`."""
+    app: FastAPI = built(
+        lambda: gr.mount_gradio_app(
+            FastAPI(),
+            blocks,
+            path="/",
+            footer_links=[],
+            run_history=False,
+            show_error=False,
+            ssr_mode=False,
+            pwa=False,
+            enable_monitoring=False,
+            mcp_server=False,
+            **options,
+        )
+    )
+    blocks.config = blocks.get_config_file()
+    return app
+
+
+@cache
+def _keep_signatures() -> None:
+    """`inspect` looks here first."""
+    kinds: list[type[Any]] = [gradio.blocks.Block]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+        made_by = inspect.unwrap(kind.__init__)
+        made_by.__signature__ = inspect.signature(made_by)
 
 
 class PageHead:

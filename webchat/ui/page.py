@@ -9,7 +9,7 @@ import gradio as gr
 from fastapi import FastAPI
 
 from webchat.ui import theme
-from webchat.ui.gradio_page import PageHead, Shell, built, in_loop
+from webchat.ui.gradio_page import PageHead, Shell, built, mounted
 from webchat.ui.head import head_html
 from webchat.ui.i18n import gradio_i18n
 from webchat.ui.layout import LABELS, create_layout
@@ -57,23 +57,7 @@ def mount(
     """
     parent.router.routes.extend(asset_routes(ui.version))
     # An app of its own whose lifespan nobody runs.
-    app = in_loop(
-        lambda: gr.mount_gradio_app(
-            FastAPI(),
-            page,
-            path="/",
-            root_path=root_path or None,
-            footer_links=[],
-            run_history=False,
-            show_error=False,
-            ssr_mode=False,
-            pwa=False,
-            enable_monitoring=False,
-            mcp_server=False,
-            i18n=gradio_i18n(LABELS),
-            theme=theme.create_theme(),
-        )
-    )
+    app = mounted(page, root_path=root_path or None, i18n=gradio_i18n(LABELS), theme=theme.create_theme())
     page_app = PageHead(app, head_html(ui.version, ui.title, ui.language))
     parent.mount("/", Shell(page_app, NotFound(ui.title, ui.language)))
     return parent
