@@ -11,6 +11,7 @@ import pytest
 from webchat.gradio_stubs import skip_gradio_stubs
 
 skip_gradio_stubs()
+gc.disable()
 
 # What a start imports by the way.
 import aiohttp  # noqa: E402, F401
@@ -34,6 +35,7 @@ def build_once() -> None:
         build_app(settings).store.close()
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 build_once()
