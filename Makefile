@@ -23,6 +23,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope --no-loadscope-reorder
 INSTALLED_RUN := $(VENV)/.installed-run
 INSTALLED_TEST := $(VENV)/.installed-test
+SOUGHT_BROWSER := $(VENV)/.sought-browser
 INSTALLED_BROWSER := $(VENV)/.installed-browser
 INSTALLED_VALIDATORS := $(VENV)/.installed-validators
 INSTALLED_NODE := node_modules/.package-lock.json
@@ -56,7 +57,8 @@ coverage: $(INSTALLED_TEST) $(INSTALLED_BROWSER)
 	$(PYTEST) --cov --cov-report=term $(PYTEST_ARGS)
 
 # Two at a time: most of these tools use one core. Tests are compiled beside mypy; each worker would do it again.
-check: $(INSTALLED_TEST) $(INSTALLED_BROWSER) $(INSTALLED_NODE)
+check:
+	@$(MAKE) --no-print-directory --jobs=2 $(INSTALLED_TEST) $(INSTALLED_BROWSER) $(INSTALLED_NODE)
 	@$(MAKE) --no-print-directory --jobs=2 lint types compiled
 
 compiled: $(INSTALLED_TEST)
@@ -136,17 +138,19 @@ $(INSTALLED_NODE): package.json package-lock.json | $(INSTALLED_TEST)
 	@$(NODE) npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-# Debian's own Chromium where we may install it, else the one Playwright fetches. The shell draws the same pages
-# without a window around them, for half the work; a whole browser is needed where its user has set preferences.
+# Debian's own Chromium where we may install it, beside the packages, else the one Playwright fetches. The shell
+# draws the same pages without a window around them, for half the work; a whole browser is needed where its user
+# has set preferences.
 DEBIAN_BROWSER := apt-get -qq update && apt-get -qq install --yes --no-install-recommends chromium chromium-headless-shell
-$(INSTALLED_BROWSER): | $(INSTALLED_TEST)
-	@echo "Looking for a browser ..."
+$(SOUGHT_BROWSER): | $(BIN)/python
 	@if command -v chromium > /dev/null && command -v chromium-headless-shell > /dev/null; then :; \
-	elif [ "$$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; then \
-	  { $(DEBIAN_BROWSER) > /dev/null; } || command -v chromium > /dev/null; \
-	elif grep -qs '^ID=debian' /etc/os-release && sudo -n true 2> /dev/null; then \
-	  sudo sh -c '$(DEBIAN_BROWSER)' > /dev/null || command -v chromium > /dev/null; \
-	elif command -v chromium > /dev/null; then :; \
+	elif ! grep -qs '^ID=debian' /etc/os-release; then :; \
+	elif [ "$$(id -u)" = 0 ]; then echo "Installing a browser ..."; sh -c '$(DEBIAN_BROWSER)' > /dev/null; \
+	elif sudo -n true 2> /dev/null; then echo "Installing a browser ..."; sudo sh -c '$(DEBIAN_BROWSER)' > /dev/null; fi || :
+	@touch $@
+
+$(INSTALLED_BROWSER): | $(SOUGHT_BROWSER) $(INSTALLED_TEST)
+	@if command -v chromium > /dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ]; then $(BIN)/playwright install --with-deps chromium; \
 	else $(BIN)/playwright install chromium; fi
 	@touch $@
