@@ -19,7 +19,7 @@ from backends.function import FunctionBackend
 from backends.inputs import Input
 from backends.options import FunctionOptions
 from backends.types import Message, Request, ToolCallDelta
-from tests.app_process import free_port
+from tests.app_process import AppProcess, free_port
 from tests.clean_environment import ROOT
 from tests.pages import blocks
 from tests.test_launching import at_home, running
@@ -62,10 +62,10 @@ def test_the_command_serves_the_same_function(tmp_path: Path) -> None:
     function = command.split()[-1]
     script = FILES["app.py"].replace("webchat.launch", 'if __name__ == "__main__":\n    webchat.launch')
     (tmp_path / "app.py").write_text(script, encoding="utf-8")
-    port = free_port()
-    served = [sys.executable, "-m", *command.split(), "--port", str(port), "--no-open"]
-    with running(served, tmp_path, f"http://127.0.0.1:{port}"):
-        reply, model = said_by(port)
+    path = {"PYTHONPATH": str(tmp_path)}
+    flags = command.split()[1:]
+    with AppProcess(tmp_path / "data", *flags, env=path, checkout=tmp_path, preloaded=True) as app:
+        reply, model = said_by(app.port)
     assert (reply["text"], model["source"]) == ("You said: Good morning", function)
 
 

@@ -39,11 +39,11 @@ def environment(folder: Path, port: int) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def shared(tmp_path: Path) -> Iterator[tuple[AppProcess, httpx.Client]]:
-    """The app, and somebody elsewhere who knows its public address."""
-    port = free_port()
-    app = AppProcess(tmp_path / "data", *ENDPOINT, "--share", env=environment(tmp_path, port))
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AppProcess, httpx.Client]]:
+    """The app, and somebody elsewhere who knows its public address until the last test ends the tunnel."""
+    folder, port = tmp_path_factory.mktemp("shared"), free_port()
+    app = AppProcess(folder / "data", *ENDPOINT, "--share", env=environment(folder, port))
     with (
         app,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"host": HOST}, timeout=60) as visitor,
