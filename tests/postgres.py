@@ -20,9 +20,14 @@ from functools import cached_property
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy import URL, Engine, NullPool, create_engine, inspect, make_url, text
 
 from webchat.store import Store
+
+_DISCONNECT = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 
 
 class PostgresServer:
@@ -31,11 +36,13 @@ class PostgresServer:
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg")
         self._made: list[str] = []
+        self._free: list[tuple[str, Engine]] = []
         # One connection, as a new one takes longer than what it is made for; tests restart servers.
         self._engine = create_engine(self._url, pool_size=1, pool_pre_ping=True, isolation_level="AUTOCOMMIT")
 
     def close(self) -> None:
-        self._engine.dispose()
+        for engine in (self._engine, *(engine for _, engine in self._free)):
+            engine.dispose()
 
     def empty(self) -> str:
         """The URL of a new database with nothing in it."""
@@ -50,6 +57,28 @@ class PostgresServer:
         """One of these until the block ends: hundreds of them are gigabytes, which the disk is spared."""
         yield url
         self._drop(str(make_url(url).database))
+
+    @contextmanager
+    def emptied(self) -> Iterator[str]:
+        """As `fresh` until the block ends, for tests that leave the tables as they are: emptying one takes a
+        tenth of what making and dropping it takes."""
+        if not self._free:
+            url = self.fresh()
+            engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+            self._free.append((url, engine))
+        url, engine = self._free.pop()
+        yield url
+        with engine.begin() as connection:
+            connection.exec_driver_sql(_DISCONNECT)
+            connection.exec_driver_sql(self._emptying)
+        self._free.append((url, engine))
+
+    @cached_property
+    def _emptying(self) -> str:
+        """One statement, as the tables refer to each other."""
+        engine = create_engine(self._url.set(database=self._template), poolclass=NullPool)
+        tables = [table for table in inspect(engine).get_table_names() if table != "webchat_schema"]
+        return f"WITH {', '.join(f'{table}_ AS (DELETE FROM {table})' for table in tables)} SELECT 1"
 
     @cached_property
     def _quickly(self) -> str:

@@ -29,8 +29,14 @@ def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[s
         yield f"sqlite:///{tmp_path / 'chat.db'}"
         return
     server: PostgresServer = request.getfixturevalue("postgres")
-    with server.lent(server.fresh()) as url:
+    again = "store" in request.fixturenames and "unused" not in request.fixturenames
+    with server.emptied() if again else server.lent(server.fresh()) as url:
         yield url
+
+
+@pytest.fixture
+def unused() -> None:
+    """A database no other test has had: for plans, which depend on what it has held, and changed tables."""
 
 
 @pytest.fixture

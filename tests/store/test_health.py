@@ -24,6 +24,7 @@ def test_a_probe_leaves_nothing(store: Store) -> None:
     assert probes == 0
 
 
+@pytest.mark.usefixtures("unused")
 def test_a_probe_fails_where_the_tables_are_older(store: Store) -> None:
     with store.transaction(write=True) as connection:
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0018'")

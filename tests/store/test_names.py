@@ -6,6 +6,7 @@ import re
 from contextlib import ExitStack, closing
 from typing import Any
 
+import pytest
 from alembic import command
 from sqlalchemy import text
 
@@ -84,6 +85,7 @@ MANY = (
 )
 
 
+@pytest.mark.usefixtures("unused")
 def test_no_search_reads_the_whole_table(store: Store, kind: str) -> None:
     if kind == "postgresql":  # decides by the size of things
         with store.transaction(write=True) as connection:

@@ -149,6 +149,7 @@ MANY = (
 """PostgreSQL decides by the size of things, so there must be some, settled as its vacuum leaves them."""
 
 
+@pytest.mark.usefixtures("unused")
 def test_search_walks_the_index_and_scans_no_table(store: Store, talk: Talk, kind: str) -> None:
     place = talk.say("apple", "pear").conversation.id
     if kind == "postgresql":

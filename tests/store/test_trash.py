@@ -141,6 +141,7 @@ def test_pages_go_through_both_kinds_once(store: Store, talk: Talk) -> None:
     assert found == deleted[::-1]
 
 
+@pytest.mark.usefixtures("unused")
 def test_listing_reads_no_more_than_its_owners_trash(store: Store, talk: Talk, kind: str) -> None:
     gone = talk.say("gone", "x").conversation.id
     store.delete_conversation(talk.owner, gone)

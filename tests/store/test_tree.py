@@ -205,6 +205,7 @@ def test_conversations_are_listed_pinned_first_then_newest_in_pages(store: Store
     assert [c.id for c in store.list_conversations(talk.owner, archived=True).items] == [ids[4]]
 
 
+@pytest.mark.usefixtures("unused")
 def test_listing_is_one_walk_along_an_index(store: Store, talk: Talk, kind: str) -> None:
     talk.say("hello", "hi")
     plans: list[str] = []

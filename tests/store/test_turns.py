@@ -347,6 +347,7 @@ def test_errors_hold_no_text_of_anybody(store: Store, talk: Talk) -> None:
     assert "canary" not in str(refused.value)
 
 
+@pytest.mark.usefixtures("unused")
 def test_the_running_flag_is_read_from_the_index_of_running_turns(store: Store, kind: str) -> None:
     explain = "EXPLAIN QUERY PLAN" if kind == "sqlite" else "EXPLAIN"
     query = "SELECT 1 FROM turns WHERE conversation_id = 'x' AND finished_at IS NULL"

@@ -151,6 +151,7 @@ def test_what_many_have_waiting_is_changed_in_slices(
     assert len(commits) >= 3
 
 
+@pytest.mark.usefixtures("unused")
 def test_a_claim_does_not_sort_what_waits(store: Store, talk: Talk, kind: str) -> None:
     """After a receiver was away, tens of thousands may be due at the same moment."""
     hook, said = made(store), list[tuple[str, Any]]()
