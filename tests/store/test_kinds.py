@@ -11,14 +11,14 @@ from webchat.store import Store
 from webchat.store.records import BegunTurn, ConversationKind, NewTurn
 
 
-@pytest.mark.parametrize("kind", ["call", "replay"])
+@pytest.mark.parametrize("of_kind", ["call", "replay"])
 def test_only_chats_are_listed_searched_exported_counted_and_put_into_the_trash(
-    store: Store, talk: Talk, kind: ConversationKind
+    store: Store, talk: Talk, of_kind: ConversationKind
 ) -> None:
     chat = talk.say("a zebra", "is striped").conversation.id
-    hidden = _begun(store, talk, kind)
+    hidden = _begun(store, talk, of_kind)
 
-    assert store.conversation(talk.owner, hidden.conversation.id).kind == kind
+    assert store.conversation(talk.owner, hidden.conversation.id).kind == of_kind
     assert talk.shown(hidden.conversation.id) == ["another zebra", "and its stripes"]
     assert [one.id for one in store.list_conversations(talk.owner).items] == [chat]
     assert talk.found("zebra") == talk.found("striped") == [chat]
