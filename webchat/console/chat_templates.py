@@ -99,7 +99,7 @@ class Editor:
             gr.Textbox(made.text, label=_preview_label(caller, made)),
         ]
 
-    async def differs(self, caller: Caller, name: object, text: object) -> Any:
+    async def differs(self, caller: Caller, name: object, text: object) -> gr.Markdown:
         """Whether leaving loses what is in the editor. The page's own module asks before that, as long as
         this is shown."""
         if not name:
@@ -212,7 +212,7 @@ def _preview_label(caller: Caller, made: ChatTemplatePreview) -> str:
     return label if made.tokens is None else f"{label} · {caller.t('inspect.tokens', count=made.tokens)}"
 
 
-def _problem(caller: Caller, said: str, line: int | None) -> Any:
+def _problem(caller: Caller, said: str, line: int | None) -> gr.Markdown:
     words = plain(said)
     if line is not None:
         words = caller.t("chattemplate.problem_in", line=line, problem=words)

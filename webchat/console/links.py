@@ -89,7 +89,7 @@ class Links(Paged):
         table, *_ = await self.show(caller, text, place)
         return table, (await self.about(caller, id))[0]
 
-    async def chosen(self, caller: Caller, row: Sequence[object]) -> Any:
+    async def chosen(self, caller: Caller, row: Sequence[object]) -> gr.Dropdown:
         """The link in a row of the table, as the choice."""
         return _choice((await self._found(row[-1] if row else None)).link)
 
@@ -228,7 +228,7 @@ def _named(link: Link) -> tuple[str, str]:
     return f"{link.name} · {short(link.id)}", link.id
 
 
-def _choice(link: Link) -> Any:
+def _choice(link: Link) -> gr.Dropdown:
     """One link alone, since Gradio takes no value that it has not seen among the choices; all of them come
     with the next list."""
     return gr.Dropdown(choices=[_named(link)], value=link.id)

@@ -31,7 +31,7 @@ class ModelTab:
         self._models = services.models
         self._loading: set[asyncio.Task[Any]] = set()
 
-    async def show(self, caller: Caller) -> tuple[Any, Any]:
+    async def show(self, caller: Caller) -> tuple[gr.Dataframe, gr.Dropdown]:
         """The table and the choice of a model."""
         await self._models.look(_LOOK_SECONDS)
         infos = self._models.infos()
@@ -48,12 +48,12 @@ class ModelTab:
     async def tick(self, caller: Caller) -> Any:
         return (await self.show(caller))[0]
 
-    async def chosen(self, caller: Caller, row: list[object]) -> Any:
+    async def chosen(self, caller: Caller, row: list[object]) -> gr.Dropdown:
         """The model in a row of the table, as the choice."""
         name = self._found(caller, row[0] if row else None).name
         return gr.Dropdown(choices=[name], value=name)
 
-    async def about(self, caller: Caller, name: str | None) -> Any:
+    async def about(self, caller: Caller, name: str | None) -> gr.Markdown:
         """What is wrong with the model, if anything."""
         if not name:
             return gr.Markdown(visible=False)
@@ -62,7 +62,7 @@ class ModelTab:
         said = caller.t("console.models.fine") if failure is None else f"{failure} {failure.cure}"
         return gr.Markdown(f"**{plain(info.name)}** · {plain(said)}", visible=True)
 
-    async def load(self, caller: Caller, name: str | None) -> Any:
+    async def load(self, caller: Caller, name: str | None) -> gr.Markdown:
         """Load a model, or ask an endpoint again; it goes on after the answer."""
         info = self._found(caller, name)
         task = asyncio.create_task(self._ready(info.name), name="load model")

@@ -55,7 +55,7 @@ class People(Paged):
             *shown(place, page.next),
         )
 
-    async def chosen(self, caller: Caller, row: Sequence[object]) -> Any:
+    async def chosen(self, caller: Caller, row: Sequence[object]) -> gr.Dropdown:
         """The person in a row of the table, as the choice."""
         person = await self._found(row[-1] if row else None)
         return gr.Dropdown(choices=[(person_name(person), person.owner_id)], value=person.owner_id)
@@ -68,7 +68,7 @@ class People(Paged):
         buttons = [gr.Button(visible=button.fits(person)) for button in BUTTONS]
         return [gr.Markdown(self._described(caller, person), visible=True), *buttons]
 
-    async def add(self, caller: Caller, name: str, operates: bool) -> tuple[Any, Any, Any]:
+    async def add(self, caller: Caller, name: str, operates: bool) -> tuple[gr.Textbox, str, Any]:
         """A new account. Returns its password, an empty name, and the person."""
         if self._services.passwords is None:
             raise refuse(caller, "console.people.no_passwords")
@@ -77,25 +77,25 @@ class People(Paged):
         )
         return _told_once(caller, person, password), "", False
 
-    async def disable(self, caller: Caller, id: str | None) -> Any:
+    async def disable(self, caller: Caller, id: str | None) -> gr.Textbox:
         return await self._disabled(caller, id, True)
 
-    async def enable(self, caller: Caller, id: str | None) -> Any:
+    async def enable(self, caller: Caller, id: str | None) -> gr.Textbox:
         return await self._disabled(caller, id, False)
 
-    async def promote(self, caller: Caller, id: str | None) -> Any:
+    async def promote(self, caller: Caller, id: str | None) -> gr.Textbox:
         return await self._operates(caller, id, True)
 
-    async def demote(self, caller: Caller, id: str | None) -> Any:
+    async def demote(self, caller: Caller, id: str | None) -> gr.Textbox:
         return await self._operates(caller, id, False)
 
-    async def sign_out(self, caller: Caller, id: str | None) -> Any:
+    async def sign_out(self, caller: Caller, id: str | None) -> gr.Textbox:
         person = await self._found(id)
         ended = await self._store.call(self._store.end_sessions, person.owner_id)
         tell(caller, "console.people.signed_out", name=person_name(person), count=ended)
         return _nothing_told()
 
-    async def reset(self, caller: Caller, id: str | None) -> Any:
+    async def reset(self, caller: Caller, id: str | None) -> gr.Textbox:
         person = await self._found(id)
         if self._services.passwords is None or person.issuer != PASSWORD_ISSUER:
             raise refuse(caller, "console.people.no_password")
@@ -118,14 +118,14 @@ class People(Paged):
         tell(caller, "console.people.is_removed", name=person_name(person), count=count)
         return [gr.Dropdown(value=None), *unasked()]
 
-    async def _disabled(self, caller: Caller, id: str | None, disabled: bool) -> Any:
+    async def _disabled(self, caller: Caller, id: str | None, disabled: bool) -> gr.Textbox:
         person = await self._found(id)
         await self._store.call(self._store.set_disabled, person.owner_id, disabled, spare_last=True)
         said = "disabled" if disabled else "enabled"
         tell(caller, f"console.people.is_{said}", name=person_name(person))
         return _nothing_told()
 
-    async def _operates(self, caller: Caller, id: str | None, operates: bool) -> Any:
+    async def _operates(self, caller: Caller, id: str | None, operates: bool) -> gr.Textbox:
         person = await self._found(id)
         await self._store.call(self._store.set_operates, person.owner_id, operates, spare_last=True)
         said = "promoted" if operates else "demoted"
@@ -229,13 +229,13 @@ def create_people(_page: gr.Blocks, tab: gr.Tab, services: Services, label: Labe
     listing.renew(added)
 
 
-def _told_once(caller: Caller, person: Person, password: str) -> Any:
+def _told_once(caller: Caller, person: Person, password: str) -> gr.Textbox:
     """A box with a password that is not shown again."""
     said = caller.t("console.people.password_once", name=person_name(person))
     return gr.Textbox(password, label=said, visible=True)
 
 
-def _nothing_told() -> Any:
+def _nothing_told() -> gr.Textbox:
     return gr.Textbox("", visible=False)
 
 

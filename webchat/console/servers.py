@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from backends.providers import Found, look
@@ -21,7 +19,7 @@ class Servers:
     def __init__(self, services: Services) -> None:
         self._models = services.models
 
-    async def find(self, caller: Caller) -> tuple[Any, Any, Any]:
+    async def find(self, caller: Caller) -> tuple[gr.Markdown, gr.Dropdown, gr.Button]:
         """What answers on this machine, and a choice of what can be used."""
         found = await look()
         said = [self._line(caller, one) for one in found] or [caller.t("console.servers.none")]
@@ -29,7 +27,7 @@ class Servers:
         choice = gr.Dropdown(choices=usable, value=usable[0][1] if usable else None, visible=bool(usable))
         return gr.Markdown("\n".join(said), visible=True), choice, gr.Button(visible=bool(usable))
 
-    async def use(self, caller: Caller, url: str | None) -> Any:
+    async def use(self, caller: Caller, url: str | None) -> gr.Markdown:
         """Add a server that answers now: only those are asked, whatever address was sent."""
         found = next((one for one in await look() if one.url == url), None)
         if found is None:

@@ -150,7 +150,7 @@ class Testers:
         tell(caller, "console.testers.saved")
         return chat.note, ", ".join(chat.tags)
 
-    async def answers(self, caller: Caller, link: object) -> tuple[Any, Any]:
+    async def answers(self, caller: Caller, link: object) -> tuple[gr.Dataframe, gr.Markdown]:
         """What the link's testers answered to its questions, and a note where there is nothing."""
         answers: Sequence[LinkAnswer] = ()
         if _is_id(link):
@@ -168,7 +168,7 @@ class Testers:
         """Who looked, the newest first."""
         return await self.older(caller, None)
 
-    async def older(self, caller: Caller, cursor: object) -> tuple[Any, str | None, Any]:
+    async def older(self, caller: Caller, cursor: object) -> tuple[gr.Dataframe, str | None, gr.Button]:
         """A page of the log, the place of the next, and the button for it."""
         after = cursor if _is_id(cursor) else None
         looks = await self._store.call(self._store.looks, cursor=after, limit=MOST_LOOKS)

@@ -45,7 +45,7 @@ class Choices:
         ]
 
 
-def create_filters(label: Labels) -> tuple[list[Any], list[Any], Any]:
+def create_filters(label: Labels) -> tuple[list[Any], list[Any], gr.Button]:
     """The fields above the table: what `Choices.choices` gives choices to, two days, and the button."""
 
     def named(name: str) -> Any:

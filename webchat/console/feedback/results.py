@@ -29,7 +29,7 @@ class ModelResults:
     def __init__(self, services: Services) -> None:
         self._store = services.store
 
-    async def plot(self, caller: Caller) -> Any:
+    async def plot(self, caller: Caller) -> gr.Markdown:
         """Judgements over time, by model."""
         drawn = plot(caller, await self._store.call(self._store.judgement_counts))
         return gr.Markdown(drawn, visible=bool(drawn))
@@ -77,7 +77,7 @@ class ModelResults:
         ]
 
 
-def create_results(label: Labels) -> tuple[gr.Accordion, Any, gr.Radio, list[Any]]:
+def create_results(label: Labels) -> tuple[gr.Accordion, gr.Markdown, gr.Radio, list[Any]]:
     """What opens the results, what they are by, and what `ModelResults.plot` and `ModelResults.results` give
     values to."""
     with gr.Accordion(

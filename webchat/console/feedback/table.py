@@ -102,7 +102,7 @@ class Judgements:
         ]
 
 
-def table_of(caller: Caller, columns: Sequence[str], rows: list[list[Any]]) -> Any:
+def table_of(caller: Caller, columns: Sequence[str], rows: list[list[Any]]) -> gr.Dataframe:
     """A table with these columns; hidden without rows."""
     headers = [caller.t(f"console.feedback.{name}") for name in columns]
     return gr.Dataframe(rows, headers=headers, visible=bool(rows))

@@ -30,7 +30,7 @@ class Votes:
     def __init__(self, services: Services) -> None:
         self._store = services.store
 
-    async def states(self, caller: Caller) -> Any:
+    async def states(self, caller: Caller) -> gr.Dropdown:
         """What can be filtered by."""
         every = (caller.t("console.feedback.all"), "")
         return gr.Dropdown([every, *((caller.t(f"console.feedback.state.{one}"), one) for one in STATES)])

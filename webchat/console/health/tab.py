@@ -160,7 +160,7 @@ def create_health(_page: gr.Blocks, tab: gr.Tab, services: Services, label: Labe
     return timer
 
 
-def _table(caller: Caller, first: str, used: Sequence[Used]) -> Any:
+def _table(caller: Caller, first: str, used: Sequence[Used]) -> gr.Dataframe:
     headers = [caller.t(f"console.health.{name}") for name in (first, *COLUMNS[1:])]
     rows = [[_name(caller, one), one.replies, one.prompt_tokens, one.completion_tokens] for one in used]
     return gr.Dataframe(rows, headers=headers, visible=bool(rows))

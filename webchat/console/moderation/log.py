@@ -35,7 +35,7 @@ class Decisions:
     def __init__(self, services: Services) -> None:
         self._store = services.store
 
-    async def rules(self, caller: Caller, chosen: object) -> Any:
+    async def rules(self, caller: Caller, chosen: object) -> gr.Dropdown:
         """The choice of a rule: those that decided anything."""
         since = datetime.now(UTC) - timedelta(days=_MOST_DAYS)
         counts: list[DecisionCount] = await self._store.call(self._store.decision_counts, since)

@@ -126,7 +126,7 @@ def _label(caller: Caller, one: Any) -> str:
     return f"{said} → {one.instead}" if one.instead else said
 
 
-def _highlighted(caller: Caller, tokens: Tokens, items: Sequence[TriedText]) -> Any:
+def _highlighted(caller: Caller, tokens: Tokens, items: Sequence[TriedText]) -> gr.HighlightedText:
     colours = {_label(caller, one): COLOURS[one.action] for item in items for one in item.findings}
     return gr.HighlightedText(tokens, color_map=colours, visible=bool(tokens))
 

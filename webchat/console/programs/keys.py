@@ -82,7 +82,7 @@ class Keys(Paged):
             *shown(place, page.next),
         )
 
-    async def chosen(self, caller: Caller, row: Sequence[object]) -> Any:
+    async def chosen(self, caller: Caller, row: Sequence[object]) -> gr.Dropdown:
         """The key in a row of the table, as the choice."""
         return _choice((await self._found(row[-1] if row else None)).key)
 
@@ -144,7 +144,7 @@ def _named(key: ApiKey) -> tuple[str, str]:
     return f"{key.name} · {key.prefix}…", key.id
 
 
-def _choice(key: ApiKey) -> Any:
+def _choice(key: ApiKey) -> gr.Dropdown:
     """One key alone, since Gradio takes no value that it has not seen among the choices."""
     return gr.Dropdown(choices=[_named(key)], value=key.id)
 

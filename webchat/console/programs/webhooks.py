@@ -49,11 +49,11 @@ class Webhooks:
         self._store = services.store
         self._sender = services.sender
 
-    async def offer(self, caller: Caller) -> Any:
+    async def offer(self, caller: Caller) -> gr.CheckboxGroup:
         """The choices of events, in the caller's words."""
         return gr.CheckboxGroup(choices=[(caller.t(f"console.webhooks.event.{one}"), one) for one in EVENTS])
 
-    async def show(self, caller: Caller) -> tuple[Any, ...]:
+    async def show(self, caller: Caller) -> tuple[gr.Dataframe, gr.Dropdown, gr.Column, gr.Markdown]:
         """The table, the choice of a webhook, whether there is any, and a note on there being none."""
         found: Sequence[ListedWebhook] = await self._store.call(self._store.list_webhooks)
         rows = [_row(caller, one) for one in found]
@@ -65,7 +65,7 @@ class Webhooks:
             gr.Markdown(caller.t("console.webhooks.none"), visible=not rows),
         )
 
-    async def chosen(self, caller: Caller, row: Sequence[object]) -> Any:
+    async def chosen(self, caller: Caller, row: Sequence[object]) -> gr.Dropdown:
         """The webhook in a row of the table, as the choice."""
         return _choice((await self._found(row[-1] if row else None)).webhook)
 
@@ -147,7 +147,7 @@ def _named(webhook: Webhook) -> tuple[str, str]:
     return f"{webhook.url} · {short(webhook.id)}", webhook.id
 
 
-def _choice(webhook: Webhook) -> Any:
+def _choice(webhook: Webhook) -> gr.Dropdown:
     """One webhook alone, since Gradio takes no value that it has not seen among the choices."""
     return gr.Dropdown(choices=[_named(webhook)], value=webhook.id)
 

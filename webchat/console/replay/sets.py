@@ -182,7 +182,7 @@ class Sets:
         frame, note, _, _, _, timer, *_, table = await self.show(caller, set_id)
         return [frame, note, timer, table]
 
-    async def create(self, caller: Caller, name: object, every: object, *fields: object) -> Any:
+    async def create(self, caller: Caller, name: object, every: object, *fields: object) -> gr.Dropdown:
         """Make a set; it is chosen from then on. fields: in the order of `FILTERS`, then of `CHECKS`."""
         text = name.strip()[:_NAME_CHARS] if isinstance(name, str) else ""
         if not text:
