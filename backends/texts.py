@@ -144,7 +144,7 @@ def _call(call: ToolCall, change: _Change) -> ToolCall:
     return replace(call, id=id, arguments=call.arguments if arguments == said else closed(arguments))
 
 
-def _schema(value: Any, place: str, change: _Change, fixed: bool = False) -> Any:
+def _schema(value: object, place: str, change: _Change, fixed: bool = False) -> Any:
     """A JSON value. fixed: its texts name something."""
     if isinstance(value, Mapping):
         changed = {}
@@ -164,7 +164,7 @@ def _schema(value: Any, place: str, change: _Change, fixed: bool = False) -> Any
     return value if changed_number == written else changed_number
 
 
-def is_deep(value: Any) -> bool:
+def is_deep(value: object) -> bool:
     """Whether a JSON value has more levels than `MOST_LEVELS`."""
     inside = [value]
     for _ in range(MOST_LEVELS):

@@ -288,7 +288,7 @@ def _lifespan(
     store, models = services.store, services.models
 
     @asynccontextmanager
-    async def lifespan(_: Any) -> AsyncIterator[None]:
+    async def lifespan(_: object) -> AsyncIterator[None]:
         saved = nullcontext() if services.snapshots is None else services.snapshots.running()
         async with saved, engine.running():
             await store.call(_tell_missing_profiles, store, services.profiles)

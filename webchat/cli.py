@@ -230,7 +230,7 @@ def _flags() -> tuple[argparse.ArgumentParser, dict[str, bool]]:
     return flags, {**taking, "--access": True}
 
 
-def _value(name: str, of: Any) -> str:
+def _value(name: str, of: object) -> str:
     """What stands for a setting's value in the help."""
     if get_origin(of) in (Union, types.UnionType, Annotated):
         return _value(name, get_args(of)[0])

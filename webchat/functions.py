@@ -6,7 +6,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from backends.base import Backend
 from backends.errors import ModelUnsupported
@@ -19,8 +18,8 @@ from webchat.models import Create, ModelSpec
 def given(
     function: object,
     *,
-    inputs: Iterable[Any] = (),
-    examples: Iterable[Any] = (),
+    inputs: Iterable[object] = (),
+    examples: Iterable[object] = (),
     rewrites: bool = False,
     slots: int | None = None,
 ) -> Mapping[str, Backend]:
@@ -46,7 +45,7 @@ def with_functions(specs: Iterable[ModelSpec], create: Create) -> Create:
 
 
 def _made(
-    options: FunctionOptions, inputs: Iterable[Any] = (), examples: Iterable[Any] = ()
+    options: FunctionOptions, inputs: Iterable[object] = (), examples: Iterable[object] = ()
 ) -> tuple[FunctionBackend, str]:
     """The backend, and the title of a `ChatInterface`."""
     named = options.function if isinstance(options.function, str) else ""

@@ -37,7 +37,7 @@ def create(
     pages: Sequence[Page] = (),
     backend: Models = None,
     additional_inputs: object = (),
-    examples: Iterable[Any] = (),
+    examples: Iterable[object] = (),
     **values: Any,
 ) -> App:
     """The app, for a server of your own or for mounting in another app. Opens the database.
@@ -63,7 +63,7 @@ def launch(
     pages: Sequence[Page] = (),
     backend: Models = None,
     additional_inputs: object = (),
-    examples: Iterable[Any] = (),
+    examples: Iterable[object] = (),
     **values: Any,
 ) -> None:
     """Serve until a signal, like the command `webchat`. Takes and raises what `create` does."""
@@ -109,7 +109,7 @@ class _Beside:
 
 
 def _prepared(
-    what: Function | Settings | None, values: Mapping[str, Any], backend: Models, beside: _Beside
+    what: Function | Settings | None, values: Mapping[str, object], backend: Models, beside: _Beside
 ) -> tuple[Settings, Mapping[str, Backend] | None]:
     """The settings, and the models made in Python."""
     function = None if what is None or isinstance(what, Settings) else what
@@ -134,7 +134,7 @@ def _prepared(
     )
 
 
-def _settings(settings: Settings | None, values: Mapping[str, Any], own: str) -> Settings:
+def _settings(settings: Settings | None, values: Mapping[str, object], own: str) -> Settings:
     """own: the models made in Python, in words, if there are any."""
     if settings is not None and values:
         raise TypeError(f"give either settings or values by name, not both: {', '.join(sorted(values))}")

@@ -27,7 +27,7 @@ def answer(asked: Mapping[str, Any]) -> dict[str, Any]:
         return {"problem": (str(error) or type(error).__name__)[:1000], "line": line_of(error)}
 
 
-def render(template: str, messages: list[dict[str, Any]], values: Mapping[str, Any]) -> str:
+def render(template: str, messages: list[dict[str, Any]], values: Mapping[str, object]) -> str:
     """The conversation as rendered by the template. Raises what jinja2 raises, and `ValueError` for unbounded
     output."""
     pieces, size = [], 0
@@ -75,7 +75,7 @@ def _environment() -> Any:
     class Dict:
         """`dict` without access to its class."""
 
-        def __call__(self, *args: Any, **values: Any) -> dict[Any, Any]:
+        def __call__(self, *args: object, **values: Any) -> dict[Any, Any]:
             return dict(*args, **values)
 
         def fromkeys(self, *args: Any) -> dict[Any, Any]:
@@ -84,14 +84,14 @@ def _environment() -> Any:
     class Namespace(utils.Namespace):
         """A namespace whose names cannot reach Python's internals."""
 
-        def __init__(*args: Any, **values: Any) -> None:  # so that `self` may be a name
+        def __init__(*args: object, **values: Any) -> None:  # so that `self` may be a name
             made, *given = args
             content = dict(*given, **values)
             for name in content:
                 checked(name)
             utils.Namespace.__init__(made, content)
 
-        def __setitem__(self, name: str, value: Any) -> None:
+        def __setitem__(self, name: str, value: object) -> None:
             checked(name)
             super().__setitem__(name, value)
 
@@ -102,7 +102,7 @@ def _environment() -> Any:
     def raise_exception(message: str) -> None:
         raise jinja2.TemplateError(message)
 
-    def tojson(value: Any, **options: Any) -> str:
+    def tojson(value: object, **options: Any) -> str:
         return json.dumps(value, **{"ensure_ascii": False, **options})
 
     environment = ImmutableSandboxedEnvironment(

@@ -81,7 +81,7 @@ class Renderer:
 
         self._pool = Pool(jinja.__name__, [folder_of(jinja2), folder_of(backends)], seconds=seconds)
 
-    def render(self, template: str, messages: Sequence[Chat], values: Mapping[str, Any]) -> str:
+    def render(self, template: str, messages: Sequence[Chat], values: Mapping[str, object]) -> str:
         """values: `add_generation_prompt`, `bos_token` and the like. Blocks. Raises `BadChatTemplate` with
         the line, and `EndlessTemplate`."""
         try:
@@ -89,7 +89,7 @@ class Renderer:
         except TooMuch:
             raise EndlessTemplate from None
 
-    async def rendered(self, template: str, messages: Sequence[Chat], values: Mapping[str, Any]) -> str:
+    async def rendered(self, template: str, messages: Sequence[Chat], values: Mapping[str, object]) -> str:
         """The same, async; a rendering is stopped when nobody waits for it any more."""
         try:
             return _text(await self._pool.asked(_asked(template, messages, values)))
@@ -104,7 +104,7 @@ def write(
     renderer: Renderer,
     template: str,
     chat: Sequence[Chat],
-    values: Mapping[str, Any],
+    values: Mapping[str, object],
     *,
     continue_final: bool = False,
 ) -> str:
@@ -158,7 +158,7 @@ async def rendered(
         await renderer.aclose()
 
 
-def _asked(template: str, messages: Sequence[Chat], values: Mapping[str, Any]) -> dict[str, Any]:
+def _asked(template: str, messages: Sequence[Chat], values: Mapping[str, object]) -> dict[str, Any]:
     return {"template": template, "messages": list(messages), "values": dict(values)}
 
 

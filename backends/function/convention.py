@@ -120,7 +120,7 @@ def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
         return {}
 
 
-def _special(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> _Slot | None:
+def _special(parameter: inspect.Parameter, hints: Mapping[str, object]) -> _Slot | None:
     """What fills a parameter that is neither of the conversation nor an input. Gradio's own kinds are known
     by name: it is not imported here."""
     hint = hints.get(parameter.name)

@@ -197,7 +197,7 @@ class _Reader:
         return None
 
 
-def _alignment(metadata: Mapping[str, Any]) -> int:
+def _alignment(metadata: Mapping[str, object]) -> int:
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or not 8 <= alignment <= _WIDEST or alignment & (alignment - 1):
         raise ValueError("its alignment is not a power of two")

@@ -157,7 +157,7 @@ def _timings(timings: dict[str, Any]) -> dict[str, str | int | float | bool | No
     }
 
 
-def error_of(error: Any) -> BackendError:
+def error_of(error: object) -> BackendError:
     error = error if isinstance(error, dict) else {"message": str(error)}
     said = str(error.get("message", ""))
     if error.get("type") == "exceed_context_size_error":

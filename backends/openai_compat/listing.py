@@ -52,7 +52,7 @@ class RemoteModel:
     chat: bool = True
 
 
-def models_in(listing: Any) -> tuple[RemoteModel, ...] | None:
+def models_in(listing: object) -> tuple[RemoteModel, ...] | None:
     """The models in an answer's JSON, in its order; `None` if it is not a list of models.
 
     A model excluded from chat by its id alone is included if no other is left.
@@ -98,7 +98,7 @@ def _id(row: Mapping[str, Any]) -> str:
     return storable(found)
 
 
-def _model(name: str, row: Mapping[str, Any]) -> RemoteModel:
+def _model(name: str, row: Mapping[str, object]) -> RemoteModel:
     meta = row.get("meta")
     meta = meta if isinstance(meta, dict) else {}
     lengths = (
@@ -118,7 +118,7 @@ def _model(name: str, row: Mapping[str, Any]) -> RemoteModel:
     )
 
 
-def chats(row: Mapping[str, Any]) -> bool | None:
+def chats(row: Mapping[str, object]) -> bool | None:
     """Whether an entry says that its model chats; `None` if it says nothing about that."""
     told = [word for field in _KINDS for word in _words(row.get(field))]
     capabilities = row.get("capabilities")
@@ -139,7 +139,7 @@ def chats(row: Mapping[str, Any]) -> bool | None:
     return all(words is None or "text" in words for words in (inputs, outputs))
 
 
-def _words(value: Any) -> Iterator[str]:
+def _words(value: object) -> Iterator[str]:
     """The words in a field: a string, a list of strings, the keys that an object sets to true, or its
     `name`."""
     match value:
@@ -153,7 +153,7 @@ def _words(value: Any) -> Iterator[str]:
             yield from (str(name)[:NAME_CHARS] for name, set_ in value.items() if set_ is True)
 
 
-def _modalities(row: Mapping[str, Any]) -> tuple[list[str] | None, list[str] | None]:
+def _modalities(row: Mapping[str, object]) -> tuple[list[str] | None, list[str] | None]:
     """Input and output modalities, `None` if not stated."""
     for place in (row.get("architecture"), row.get("modalities"), row):
         if not isinstance(place, dict):
@@ -169,7 +169,7 @@ def _modalities(row: Mapping[str, Any]) -> tuple[list[str] | None, list[str] | N
     return None, None
 
 
-def _texts(value: Any) -> list[str] | None:
+def _texts(value: object) -> list[str] | None:
     if not isinstance(value, list):
         return None
     return [word.strip().lower() for word in value if isinstance(word, str)]

@@ -109,7 +109,7 @@ def _lower(text: str) -> str:
     return "".join(char.lower() if char.isascii() else char for char in text)
 
 
-def _values(claims: Mapping[str, Any], name: str) -> set[str]:
+def _values(claims: Mapping[str, object], name: str) -> set[str]:
     """The values of a claim, itself named with dots or found along them. An organisation of Hugging Face is
     an object; what identifies it are `sub` and `preferred_username`."""
     value: Any = claims.get(name)

@@ -37,7 +37,7 @@ class BadPlan(Exception):
     """The measurement requested makes no sense; the message is one sentence without its full stop."""
 
 
-def plan_of(options: Mapping[str, Any]) -> Plan:
+def plan_of(options: Mapping[str, object]) -> Plan:
     """From the flags. Raises `BadPlan`."""
     users = tuple(_number("users", part, _MOST_USERS) for part in str(options["users"]).split(","))
     numbers = {name: _number(name, str(options[name]), most) for name, most in _LIMITS.items()}
@@ -56,7 +56,7 @@ def _number(name: str, text: str, most: int) -> int:
     return number
 
 
-def run(settings: Settings, options: Mapping[str, Any]) -> None:
+def run(settings: Settings, options: Mapping[str, object]) -> None:
     """Measure the default model and print the results, or the partial results when interrupted.
 
     Raises `BadPlan`, `BackendError` if the model does not start, `OSError`, and `KeyboardInterrupt` after

@@ -62,7 +62,7 @@ def handler(needed: Role, method: Method) -> Handler:
     """A listener for Gradio that calls `method(caller, *values)`, for callers who have the role at the time
     of the call. What fails is told in the caller's language; unexpected errors only by an ID."""
 
-    async def checked(request: gr.Request, *values: Any) -> Any:
+    async def checked(request: gr.Request, *values: object) -> Any:
         return await _answer(needed, method, request, values)
 
     checked.__name__ = method.__name__
@@ -72,7 +72,7 @@ def handler(needed: Role, method: Method) -> Handler:
 def streaming(needed: Role, method: Stream) -> Stream:
     """The same for a method that yields values as they come."""
 
-    async def checked(request: gr.Request, *values: Any) -> AsyncGenerator[Any]:
+    async def checked(request: gr.Request, *values: object) -> AsyncGenerator[Any]:
         with _refused(needed, method.__name__, request) as caller:
             async with aclosing(method(caller, *values)) as all_of_them:
                 async for one in all_of_them:
@@ -93,7 +93,7 @@ def selecting(needed: Role, method: Method) -> Handler:
     return checked
 
 
-async def _answer(needed: Role, method: Method, request: gr.Request, values: tuple[Any, ...]) -> Any:
+async def _answer(needed: Role, method: Method, request: gr.Request, values: tuple[object, ...]) -> Any:
     with _refused(needed, method.__name__, request) as caller:
         return await method(caller, *values)
 

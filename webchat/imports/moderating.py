@@ -70,7 +70,7 @@ class Moderating:
         name, changed = checked
         return replace(call, name=name, arguments=arguments_of(changed))
 
-    async def _beside(self, value: Any) -> Any:
+    async def _beside(self, value: object) -> Any:
         """A value of what a file says beside texts; checked as one text, and each only if need be."""
         strings = list(strings_of(value))
         if not strings or await self._text("\n".join(strings), counts=False) == "\n".join(strings):

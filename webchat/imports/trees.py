@@ -147,7 +147,7 @@ def _cut(message: ImportedMessage, problems: list[Note]) -> ImportedMessage:
     )
 
 
-def _small(details: Mapping[str, Any]) -> dict[str, Any]:
+def _small(details: Mapping[str, object]) -> dict[str, Any]:
     """Of what has no place of its own, what is not too long to be shown."""
     kept: dict[str, Any] = {}
     room = DETAILS_CHARS

@@ -138,7 +138,7 @@ def arguments_of(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def strings_of(value: Any) -> Iterator[str]:
+def strings_of(value: object) -> Iterator[str]:
     """Every text in a JSON value, names of fields included, in order."""
     waiting = [value]
     while waiting:
@@ -152,7 +152,7 @@ def strings_of(value: Any) -> Iterator[str]:
             waiting.extend(reversed(one))
 
 
-def with_strings(value: Any, texts: Mapping[str, str]) -> Any:
+def with_strings(value: object, texts: Mapping[str, str]) -> Any:
     """The value with others in the place of these texts. As deep as `entries` lets a value be."""
     if isinstance(value, str):
         return texts.get(value, value)

@@ -110,7 +110,7 @@ class Mcp:
         )
 
     async def _list(
-        self, context: ServerRequestContext[Any], params: PaginatedRequestParams | None
+        self, context: ServerRequestContext[object], params: PaginatedRequestParams | None
     ) -> ListToolsResult:
         from mcp_types import ListToolsResult, Tool, ToolAnnotations
 
@@ -129,7 +129,7 @@ class Mcp:
         )
 
     async def _call(
-        self, context: ServerRequestContext[Any], params: CallToolRequestParams
+        self, context: ServerRequestContext[object], params: CallToolRequestParams
     ) -> CallToolResult:
         """What goes wrong is told to the model that called, as it would be to a person."""
         request = _request(context)
@@ -147,7 +147,7 @@ class Mcp:
         return _answered(answer)
 
 
-def _request(context: ServerRequestContext[Any]) -> Request:
+def _request(context: ServerRequestContext[object]) -> Request:
     assert isinstance(context.request, Request)
     return context.request
 

@@ -116,7 +116,7 @@ class Tools:
     def find(self, owner: Owner, name: str) -> Tool | None:
         return next((one for one in self.open_to(owner) if one.name == name), None)
 
-    async def call(self, request: Request, owner: Owner, tool: Tool, given: Mapping[str, Any]) -> Answer:
+    async def call(self, request: Request, owner: Owner, tool: Tool, given: Mapping[str, object]) -> Answer:
         """Raises `ValidationError`, and what the routes raise."""
         arguments = tool.takes.model_validate(given)
         if tool.work is None:

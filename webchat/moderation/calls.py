@@ -95,7 +95,7 @@ def _parsed(arguments: str) -> Any:
     return value if isinstance(value, list) else arguments
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: object) -> Iterator[str]:
     if isinstance(value, (list, tuple)):
         for part in value:
             yield from _texts(part)
@@ -103,7 +103,7 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
 
 
-async def _changed(value: Any, check: Check) -> Any:
+async def _changed(value: object, check: Check) -> Any:
     if isinstance(value, _Object):
         return _Object([(await _changed(key, check), await _changed(one, check)) for key, one in value])
     if isinstance(value, list):
@@ -114,7 +114,7 @@ async def _changed(value: Any, check: Check) -> Any:
     return value
 
 
-def _written(value: Any) -> str:
+def _written(value: object) -> str:
     if isinstance(value, _Object):
         pairs = [f"{json.dumps(key, ensure_ascii=False)}: {_written(one)}" for key, one in value]
         return "{" + ", ".join(pairs) + "}"

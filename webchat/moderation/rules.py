@@ -116,7 +116,7 @@ def _parsed(text: str) -> dict[str, Any]:
         raise BadRules("lists are nested too deeply") from None
 
 
-def _moderators(content: Any, tools: Tools) -> Sequence[Moderator]:
+def _moderators(content: object, tools: Tools) -> Sequence[Moderator]:
     tables = _checked(content).moderators
     made = [_made(f"moderators.{number}", table, tools) for number, table in enumerate(tables)]
     _check_names([one.name for one in made])
@@ -135,7 +135,7 @@ def _check_names(names: Sequence[str]) -> None:
         raise BadRules(f'two moderators are named "{twice}": give each a unique name')
 
 
-def _made(place: str, table: Mapping[str, Any], tools: Tools) -> Moderator:
+def _made(place: str, table: Mapping[str, object], tools: Tools) -> Moderator:
     """The moderator of one table. place: of the table, for messages."""
     kind = table.get("kind")
     if kind not in KINDS:

@@ -85,7 +85,7 @@ class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
     """Texts of several lines as blocks, which people can read and change. Nothing is written twice by
     reference."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: object) -> bool:
         return True
 
 

@@ -95,7 +95,7 @@ def shown(value: object) -> object:
     return value
 
 
-def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+def answer(request: Mapping[str, object]) -> dict[str, Any]:
     return render(_environment(), request)
 
 

@@ -12,7 +12,7 @@ from backends.markers.marks import marks_of
 from backends.types import Sampling
 
 
-def setting(default: Any, about: str, allowed: str = "", *, flag: bool | str = True) -> Any:
+def setting(default: object, about: str, allowed: str = "", *, flag: bool | str = True) -> Any:
     """A documented field. `allowed` describes the accepted values (by default, those of the field's type).
 
     flag: False for settings that must not be set on the command line (secrets, lists); a string is the name

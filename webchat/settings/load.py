@@ -86,9 +86,9 @@ class Loaded:
 
 
 def load_settings(
-    flags: Mapping[str, Any] | None = None,
+    flags: Mapping[str, object] | None = None,
     *,
-    arguments: Mapping[str, Any] | None = None,
+    arguments: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Loaded:
@@ -173,14 +173,14 @@ def hand_on(settings: Settings) -> list[str]:
     return list(make_readable(os.environ))
 
 
-def _argument_layer(arguments: Mapping[str, Any]) -> Layer:
+def _argument_layer(arguments: Mapping[str, object]) -> Layer:
     for name in arguments:
         if name not in KNOWN:
             raise BadSettings(_unknown(f'"{name}"', name, Settings.model_fields))
     return Layer(arguments, {name: f"the argument {name}" for name in arguments})
 
 
-def _flag_layer(flags: Mapping[str, Any]) -> Layer:
+def _flag_layer(flags: Mapping[str, object]) -> Layer:
     return Layer(flags, {name: flag_of(name) for name in flags})
 
 
@@ -269,7 +269,7 @@ def _prefer_local_model(values: dict[str, Any], origins: dict[str, str], layers:
 
 
 def _with_provider_key(
-    settings: Settings, values: Mapping[str, Any], origins: dict[str, str], environ: Mapping[str, str]
+    settings: Settings, values: Mapping[str, object], origins: dict[str, str], environ: Mapping[str, str]
 ) -> Settings:
     """The key of an endpoint given by its provider's name, from the provider's own variable: one that is
     meant for another program's endpoint is not sent to it. Raises BadSettings."""
@@ -358,7 +358,7 @@ def _check(name: str, value: Any, origin: str) -> None:
 
 
 def _check_toml_type(
-    name: str, value: Any, origin: str, fields: Mapping[str, FieldInfo] | None = None
+    name: str, value: object, origin: str, fields: Mapping[str, FieldInfo] | None = None
 ) -> None:
     """TOML is typed: a quoted number, or a number in place of a boolean, is a mistake rather than another
     spelling."""
@@ -414,7 +414,7 @@ def _path(loc: tuple[int | str, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
 
 
-def _wrong(name: str, info: FieldInfo, value: Any, origin: str) -> str:
+def _wrong(name: str, info: FieldInfo, value: object, origin: str) -> str:
     if is_secret(info):
         shown = "(a secret, not shown)"
     elif name.startswith("models") and "." not in name:
@@ -426,7 +426,7 @@ def _wrong(name: str, info: FieldInfo, value: Any, origin: str) -> str:
     return f"{name} = {shown} ({origin}) is not valid; allowed: {allowed(info)}.{hint}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if not isinstance(value, str | int | float | bool):
         value = "a list or table" if isinstance(value, list | tuple | dict) else type(value).__name__
         return str(value)

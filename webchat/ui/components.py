@@ -78,7 +78,7 @@ def inputs_of(
     return tuple(made), tuple(said)
 
 
-def example_texts(examples: Iterable[Any]) -> tuple[str, ...]:
+def example_texts(examples: Iterable[object]) -> tuple[str, ...]:
     """The messages of examples, in each of the forms that `gr.ChatInterface` takes."""
     texts = []
     for example in examples:
@@ -138,6 +138,6 @@ def _choice(component: Any, made: Input) -> Input | None:
     return Input(made.name, made.label, "choices" if several else "choice", default, made.about, choices)
 
 
-def _label(component: Any, name: str) -> str:
+def _label(component: object, name: str) -> str:
     label = getattr(component, "label", None)
     return label if isinstance(label, str) and label else name.replace("_", " ").capitalize()

@@ -132,7 +132,7 @@ def failed(refusal: Refusal, sentence: str, cure: str, *, key: str | None) -> Ba
     return _caused(meaning or BadResponse(_with(sentence, detail), cure=cure), refusal)
 
 
-def _by_words(said: str, detail: str, parsed: Any, place: str) -> BackendError | None:
+def _by_words(said: str, detail: str, parsed: object, place: str) -> BackendError | None:
     error = parsed.get("error") if isinstance(parsed, dict) else None
     error = error if isinstance(error, dict) else {}
     named = " ".join(str(error.get(name) or "")[:NAME_CHARS] for name in ("code", "type"))

@@ -129,7 +129,7 @@ class Learned:
         }
 
     @classmethod
-    def from_json(cls, kept: Any) -> Learned:
+    def from_json(cls, kept: object) -> Learned:
         """Raises `ValueError` for anything `to_json` did not write."""
         match kept:
             case {"refused": list(refused), "clashes": list(clashes)} if all(

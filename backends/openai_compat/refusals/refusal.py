@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from html import unescape
-from typing import Any
 
 from backends.openai_compat.limits import NAME_CHARS, SAID_CHARS
 
@@ -63,7 +62,7 @@ class Refusal(Exception):
     to. words: all text in it except what is quoted from the request.
     """
 
-    def __init__(self, status: int | None, said: str, parsed: Any = None) -> None:
+    def __init__(self, status: int | None, said: str, parsed: object = None) -> None:
         super().__init__(f"status {status}")  # not the words: a server may repeat the key in them
         self.status = status
         self.said = said
@@ -115,7 +114,7 @@ def read_refusal(status: int | None, body: bytes) -> Refusal:
     return Refusal(status, message_in(parsed), parsed)
 
 
-def message_in(parsed: Any) -> str:
+def message_in(parsed: object) -> str:
     """The message in an error body: OpenAI's, FastAPI's, Gemini's, TGI's, or any text in it."""
     match parsed:
         case {"error": {"metadata": {"raw": str(raw)}, **rest}} if (
@@ -143,7 +142,7 @@ def _points_to(place: str, feature: str) -> bool:
     return any(_NAMES[feature].fullmatch(step) for step in steps)
 
 
-def _texts(parsed: Any) -> Iterator[str]:
+def _texts(parsed: object) -> Iterator[str]:
     """Sentences in it, up to a limit."""
     for at, text in enumerate(_walk(parsed, 0)):
         if at == _MOST_TEXTS:
@@ -151,7 +150,7 @@ def _texts(parsed: Any) -> Iterator[str]:
         yield text[:SAID_CHARS]
 
 
-def _walk(parsed: Any, depth: int) -> Iterator[str]:
+def _walk(parsed: object, depth: int) -> Iterator[str]:
     if depth > _DEEPEST:
         return
     if isinstance(parsed, str):
@@ -165,7 +164,7 @@ def _walk(parsed: Any, depth: int) -> Iterator[str]:
                 yield from _walk(value, depth + 1)
 
 
-def _found(parsed: Any, keys: Collection[str], depth: int = 0) -> Iterator[str]:
+def _found(parsed: object, keys: Collection[str], depth: int = 0) -> Iterator[str]:
     """The values under these keys; paths are written `a.b`."""
     if depth > _DEEPEST:
         return

@@ -152,7 +152,7 @@ def _merged(messages: Iterable[Body], *, folded: bool, turns: bool) -> list[dict
     return kept
 
 
-def _joined(one: Any, other: Any) -> Any:
+def _joined(one: object, other: object) -> Any:
     if isinstance(one, str) and isinstance(other, str):
         return f"{one}\n\n{other}"
     return [*_parts(one), {"type": "text", "text": "\n\n"}, *_parts(other)]
@@ -162,7 +162,7 @@ def _parts(content: Any) -> list[Any]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
 
-def _text_in_parts(content: Any) -> bool:
+def _text_in_parts(content: object) -> bool:
     return isinstance(content, list) and all(part["type"] == "text" for part in content)
 
 

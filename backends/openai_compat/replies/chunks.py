@@ -40,7 +40,7 @@ def parsed(data: str) -> Any:
         return json.loads(data)
 
 
-def choices_in(chunk: Any) -> list[Any] | None:
+def choices_in(chunk: object) -> list[Any] | None:
     """The choices of a chunk, those of a server that does not list them, too."""
     choices = chunk.get("choices") if isinstance(chunk, dict) else None
     if isinstance(choices, dict):
@@ -106,7 +106,7 @@ def _logprob(told: Any) -> TokenLogprob | None:
     return None
 
 
-def usage_of(usage: Any) -> Usage | None:
+def usage_of(usage: object) -> Usage | None:
     if not isinstance(usage, dict):
         return None
     prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
@@ -118,7 +118,7 @@ def usage_of(usage: Any) -> Usage | None:
     )
 
 
-def _count(value: Any) -> int | None:
+def _count(value: object) -> int | None:
     """A number from a server, if it can be a number of tokens."""
     return value if type(value) is int and 0 <= value < _MOST_TOKENS else None
 

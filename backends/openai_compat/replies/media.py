@@ -228,7 +228,7 @@ class MediaReader:
         sound, self._sound = self._sound, Body()
         return f"\n\n![audio]({self._keeper.keep('audio/' + self._format, sound)})\n\n" if sound.size else ""
 
-    def _part(self, part: Any) -> str:
+    def _part(self, part: object) -> str:
         if isinstance(part, str):
             return self._picture(part)
         if not isinstance(part, dict):
@@ -250,7 +250,7 @@ class MediaReader:
             self._format = told
         return words if isinstance(words, str) else ""
 
-    def _picture(self, told: Any) -> str:
+    def _picture(self, told: object) -> str:
         if isinstance(told, dict):
             told = told.get("url")
         if not isinstance(told, str) or not told:

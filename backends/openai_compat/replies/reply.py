@@ -133,7 +133,7 @@ class Reply:
         """Some servers start with what should be the end."""
         self.done = self.ended or self._said
 
-    def chunk(self, chunk: Any) -> None:
+    def chunk(self, chunk: object) -> None:
         """One chunk of a stream, or a whole completion. Raises the error that an error object in it stands
         for."""
         if isinstance(chunk, str):

@@ -39,7 +39,7 @@ def parts_of(parts: list[Any]) -> tuple[str, str]:
     return "".join(text), "".join(thought)
 
 
-def _words(told: Any, depth: int = 0) -> str:
+def _words(told: object, depth: int = 0) -> str:
     """The words in a field: a string, a part or a list of parts."""
     if isinstance(told, str):
         return told

@@ -93,7 +93,7 @@ def _calling(one: _Said) -> dict[str, Any]:
     return {"tool_calls": calls} if calls else {}
 
 
-def _line(head: str, said: Iterator[dict[str, Any]], more: Mapping[str, Any] = {}) -> Iterator[str]:
+def _line(head: str, said: Iterator[dict[str, Any]], more: Mapping[str, object] = {}) -> Iterator[str]:
     separator = head
     for one in said:
         yield separator + json.dumps(one, ensure_ascii=False)

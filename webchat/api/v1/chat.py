@@ -107,7 +107,7 @@ class ChatBody(Sampled):
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
 
 
-def call_of(body: Mapping[str, Any]) -> Call:
+def call_of(body: Mapping[str, object]) -> Call:
     """Raises `ApiError`, which names the field."""
     check_unsupported(body, UNSUPPORTED)
     asked = validated(ChatBody, body)

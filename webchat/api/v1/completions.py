@@ -33,7 +33,7 @@ class CompletionBody(Sampled):
     logprobs: Annotated[int, Field(ge=0, le=MOST_LOGPROBS)] | None = None
 
 
-def call_of(body: Mapping[str, Any]) -> Call:
+def call_of(body: Mapping[str, object]) -> Call:
     """Raises `ApiError`, which names the field."""
     check_unsupported(body, _UNSUPPORTED)
     asked = validated(CompletionBody, body)

@@ -89,7 +89,7 @@ class MessagesBody(Loose):
     output_config: OutputBody | None = None
 
 
-def call_of(body: Mapping[str, Any]) -> Call:
+def call_of(body: Mapping[str, object]) -> Call:
     """Raises `ApiError`, which names the field."""
     check_unsupported(body, UNSUPPORTED)
     asked = validated(MessagesBody, body)

@@ -28,7 +28,7 @@ class ModerationsBody(Loose):
     input: str | Annotated[list[str | PartBody], Field(min_length=1, max_length=MOST_TEXTS)]
 
 
-def texts_of(body: Mapping[str, Any], longest: int) -> list[str]:
+def texts_of(body: Mapping[str, object], longest: int) -> list[str]:
     """longest: characters of a text. Raises `ApiError`, which names the field."""
     asked = validated(ModerationsBody, body)
     texts = [asked.input] if isinstance(asked.input, str) else [*_texts(asked.input)]

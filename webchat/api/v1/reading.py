@@ -38,7 +38,7 @@ def parsed(body: bytes) -> dict[str, Any]:
     return found
 
 
-def validated(kind: type[B], body: Mapping[str, Any]) -> B:
+def validated(kind: type[B], body: Mapping[str, object]) -> B:
     """The body as its model. Raises `ApiError`, which names the first field that does not fit."""
     try:
         return kind.model_validate(body)
@@ -53,7 +53,7 @@ def validated(kind: type[B], body: Mapping[str, Any]) -> B:
         ) from None
 
 
-def _first(error: ValidationError, body: Mapping[str, Any]) -> tuple[str, str, str]:
+def _first(error: ValidationError, body: Mapping[str, object]) -> tuple[str, str, str]:
     """Of the first field that does not fit: its name, and the type and sentence of its error. Of a field with
     alternatives, such as a text or a list, the one that the value comes closest to."""
     errors = error.errors(include_url=False, include_context=False, include_input=False)
@@ -65,7 +65,7 @@ def _first(error: ValidationError, body: Mapping[str, Any]) -> tuple[str, str, s
     return places[at] or "body", errors[at]["type"], errors[at]["msg"]
 
 
-def _place(steps: tuple[int | str, ...], body: Any, *, missing: bool) -> str:
+def _place(steps: tuple[int | str, ...], body: object, *, missing: bool) -> str:
     """A place in a body, such as `messages[0].content`, without the steps by which pydantic tells the
     alternatives of a field apart. missing: the last step is a field that is not there."""
     name, at = "", body
@@ -78,7 +78,7 @@ def _place(steps: tuple[int | str, ...], body: Any, *, missing: bool) -> str:
     return name[:100]
 
 
-def check_unsupported(body: Mapping[str, Any], fields: Mapping[str, Allows]) -> None:
+def check_unsupported(body: Mapping[str, object], fields: Mapping[str, Allows]) -> None:
     """Refuse the fields that would change what the answer is. fields: each with the values that ask for
     nothing. Raises `ApiError`."""
     for name, allows in fields.items():
@@ -87,7 +87,9 @@ def check_unsupported(body: Mapping[str, Any], fields: Mapping[str, Allows]) -> 
             raise refused(name, "this server does not support it.", "Leave it out.")
 
 
-def ignored_in(body: Mapping[str, Any], kind: type[Loose], *, but: frozenset[str] = frozenset()) -> list[str]:
+def ignored_in(
+    body: Mapping[str, object], kind: type[Loose], *, but: frozenset[str] = frozenset()
+) -> list[str]:
     """Fields that were sent and that the model of the body does not know. but: others that are no matter."""
     known = {field.alias or name for name, field in kind.model_fields.items()}
     return sorted(
@@ -95,7 +97,7 @@ def ignored_in(body: Mapping[str, Any], kind: type[Loose], *, but: frozenset[str
     )
 
 
-def ignored_below(items: Any, kind: type[Loose], name: str) -> Iterator[str]:
+def ignored_below(items: object, kind: type[Loose], name: str) -> Iterator[str]:
     """The same for the objects of a list, such as `messages[].name`."""
     found: set[str] = set()
     for item in items if isinstance(items, list) else ():

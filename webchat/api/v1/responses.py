@@ -87,7 +87,7 @@ class ResponsesBody(Loose):
     text: TextBody | None = None
 
 
-def call_of(body: Mapping[str, Any]) -> Call:
+def call_of(body: Mapping[str, object]) -> Call:
     """Raises `ApiError`, which names the field."""
     check_unsupported(body, UNSUPPORTED)
     asked = validated(ResponsesBody, body)

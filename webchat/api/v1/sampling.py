@@ -92,7 +92,7 @@ def options(
     return Options(tuple(tools), choice, parallel, wanted)
 
 
-def _check_depth(field: str, schema: Any) -> None:
+def _check_depth(field: str, schema: object) -> None:
     """Raises `ApiError` for a schema that is nested too deeply."""
     level: list[Any] = [schema]
     for _ in range(MOST_LEVELS):

@@ -226,7 +226,7 @@ class OpenIdClient:
         return answer
 
     async def _userinfo(
-        self, metadata: Metadata, claims: Mapping[str, Any], access_token: object
+        self, metadata: Metadata, claims: Mapping[str, object], access_token: object
     ) -> dict[str, Any]:
         """What the provider adds to an ID token that lacks something; empty if there is nothing to ask."""
         lacking = (
@@ -255,11 +255,11 @@ def challenge_of(verifier: str) -> str:
     return urlsafe_b64encode(sha256(verifier.encode("ascii")).digest()).decode("ascii").rstrip("=")
 
 
-def _names(claims: Mapping[str, Any]) -> list[Any]:
+def _names(claims: Mapping[str, object]) -> list[Any]:
     return [claims.get(key) for key in ("name", "preferred_username", "nickname")]
 
 
-def _verified_email(claims: Mapping[str, Any]) -> str | None:
+def _verified_email(claims: Mapping[str, object]) -> str | None:
     return email_of(claims.get("email")) if claims.get("email_verified") is True else None
 
 

@@ -6,7 +6,6 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from typing import Any
 
 from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, Key, RSAKey
@@ -96,7 +95,7 @@ def _fits(key: Key, algorithm: str) -> bool:
     return True
 
 
-def _public_key(found: Any) -> Key | None:
+def _public_key(found: object) -> Key | None:
     if not isinstance(found, dict) or found.get("kty") not in ("RSA", "EC", "OKP"):
         return None
     modulus = found.get("n", "")

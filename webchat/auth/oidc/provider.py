@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import SecretStr
 
@@ -79,7 +79,7 @@ class Metadata:
     sends_issuer: bool
 
 
-def metadata_of(found: Mapping[str, Any], provider: Provider) -> Metadata:
+def metadata_of(found: Mapping[str, object], provider: Provider) -> Metadata:
     """Raises `ProviderUnreachable` for a description that cannot be used, such as another issuer's."""
     if found.get("issuer") != provider.issuer:
         raise ProviderUnreachable("the description names another issuer")

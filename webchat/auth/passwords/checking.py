@@ -262,7 +262,7 @@ class Passwords:
             return False, None
         return right and guessable and stored is not None, renewed
 
-    async def _in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
+    async def _in_thread(self, work: Callable[..., Any], *args: object) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
 
 

@@ -200,7 +200,7 @@ def _rules(path: Path, found: Carried) -> str:
     return f"rules/{path.name}"
 
 
-def _files_in(content: Any) -> Iterator[str]:
+def _files_in(content: object) -> Iterator[str]:
     if isinstance(content, Mapping):
         for name, value in content.items():
             if name == "file" and isinstance(value, str):
@@ -212,7 +212,7 @@ def _files_in(content: Any) -> Iterator[str]:
             yield from _files_in(value)
 
 
-def _toml(value: Any) -> str:
+def _toml(value: object) -> str:
     if isinstance(value, SecretStr):
         raise TypeError("a secret is in no file")
     if isinstance(value, list | tuple):

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from webchat.feedback.datasets.rows import Texts, models, sides
 from webchat.store.judgement_records import Comparison, Judgement
@@ -93,5 +92,5 @@ def max_length(longest: int) -> int:
     return max(DEFAULT_LENGTH, -(-int(longest * 1.25) // 256) * 256)
 
 
-def _named(found: Mapping[str, Any], key: str) -> str:
+def _named(found: Mapping[str, object], key: str) -> str:
     return str(found.get(key) or "")

@@ -113,13 +113,13 @@ class Files:
         }
 
 
-def _features(line: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _features(line: Mapping[str, object]) -> list[dict[str, Any]]:
     """The columns of a file, as `datasets` has them in the README. It guesses from the first 10 MB, in which
     no message may have a tool call."""
     return [{"name": name, **_feature(value)} for name, value in line.items()]
 
 
-def _feature(value: Any) -> dict[str, Any]:
+def _feature(value: object) -> dict[str, Any]:
     if isinstance(value, list):
         return {"list": "json"}
     if isinstance(value, dict):
@@ -142,7 +142,7 @@ class _Lines:
     def __exit__(self, *_error: object) -> None:
         self._stack.close()
 
-    def add(self, name: str, line: Mapping[str, Any]) -> None:
+    def add(self, name: str, line: Mapping[str, object]) -> None:
         if name not in self._files:
             self._folder.mkdir(exist_ok=True)
             path = self._folder / f"{name}.jsonl"

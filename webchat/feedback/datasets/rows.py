@@ -178,7 +178,7 @@ def cleaned(one: Judgement | Comparison, *, reasoning: bool, mask: Mask | None) 
     return Texts(prompt, tuple(turns[len(path) :]), texts[end], texts[end + 1], told, tools)
 
 
-def _turn(role: str, text: str, calls: Sequence[tuple[str, str, Any]]) -> Turn:
+def _turn(role: str, text: str, calls: Sequence[tuple[str, str, object]]) -> Turn:
     """calls: id, name and arguments of each."""
     turn: Turn = {"role": role, "content": text}
     if calls:
@@ -189,12 +189,12 @@ def _turn(role: str, text: str, calls: Sequence[tuple[str, str, Any]]) -> Turn:
     return turn
 
 
-def _defined(tool: Mapping[str, Any]) -> dict[str, Any]:
+def _defined(tool: Mapping[str, object]) -> dict[str, Any]:
     """The definition of a tool, in the form of OpenAI's API."""
     return {"type": "function", "function": {name: one for name, one in tool.items() if one is not None}}
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _strings(value: object) -> Iterator[str]:
     """The texts in a JSON value, in order, and its keys and numbers: they are as private."""
     if isinstance(value, dict):
         for name, one in value.items():
@@ -207,7 +207,7 @@ def _strings(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def _with_strings(value: Any, texts: Iterator[str]) -> Any:
+def _with_strings(value: object, texts: Iterator[str]) -> Any:
     """The value with others in the place of its texts. A number that gets another becomes a text."""
     if isinstance(value, dict):
         return {next(texts): _with_strings(one, texts) for one in value.values()}
@@ -218,7 +218,7 @@ def _with_strings(value: Any, texts: Iterator[str]) -> Any:
     return next(texts) if isinstance(value, str) else value
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -245,7 +245,7 @@ def _sent(judged: Judged) -> Sequence[JudgedMessage]:
 class Rows:
     """The rows of one judgement or comparison. left_out counts what is not made, by reason."""
 
-    def __init__(self, one: Judgement | Comparison, texts: Texts, about: Mapping[str, Any]) -> None:
+    def __init__(self, one: Judgement | Comparison, texts: Texts, about: Mapping[str, object]) -> None:
         self._one = one
         self._texts = texts
         self._about = about
@@ -329,7 +329,7 @@ class Rows:
     def _tools(self) -> str | None:
         return self._texts.tools if self._texts.with_tools else None
 
-    def _row(self, config: Config, body: Mapping[str, Any], **more: Any) -> Row:
+    def _row(self, config: Config, body: Mapping[str, object], **more: Any) -> Row:
         return _made(config, body, self._about, self._tools, **more)
 
 
@@ -337,7 +337,7 @@ def pair(
     prompt: list[Turn],
     chosen: list[Turn],
     rejected: list[Turn],
-    about: Mapping[str, Any],
+    about: Mapping[str, object],
     tools: str | None = None,
 ) -> Iterator[Row]:
     """The same preference with an explicit prompt, for DPO, and an implicit one, for reward models. tools:
@@ -352,7 +352,7 @@ def pair(
 
 
 def _made(
-    config: Config, body: Mapping[str, Any], about: Mapping[str, Any], tools: str | None, **more: Any
+    config: Config, body: Mapping[str, object], about: Mapping[str, object], tools: str | None, **more: Any
 ) -> Row:
     if tools is not None:
         body = {**body, "tools": tools}
@@ -430,7 +430,7 @@ def _read(judged: Judged) -> list[tuple[str, str, Sequence[ToolCall]]]:
     return [(message.role, message.text, message.tool_calls) for message in _sent(judged)]
 
 
-def _plain(found: Mapping[str, Any], key: str) -> str:
+def _plain(found: Mapping[str, object], key: str) -> str:
     value = found.get(key)
     return "" if value is None else str(value)
 

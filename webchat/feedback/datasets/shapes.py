@@ -65,7 +65,7 @@ def sharegpt(body: Body) -> dict[str, Any]:
     return {"conversations": [{"from": _FROM[turn["role"]], "value": turn["content"]} for turn in turns]}
 
 
-def cells(body: Body, about: Mapping[str, Any]) -> list[object]:
+def cells(body: Body, about: Mapping[str, object]) -> list[object]:
     """A line of the CSV file, for `COLUMNS`."""
     prompt = list(body["prompt"])
     system = prompt.pop(0)["content"] if prompt[0]["role"] == "system" else ""

@@ -95,7 +95,7 @@ def _compiled(pattern: Pattern) -> Any:
     return compiled
 
 
-def _next(pattern: Pattern, compiled: Any, window: str, at: int, opened: int) -> Match | None:
+def _next(pattern: Pattern, compiled: object, window: str, at: int, opened: int) -> Match | None:
     """The first match from `at` on that starts before `opened`."""
     if pattern.starts:
         # All are looked for at once: one that is not there would be looked for again and again.

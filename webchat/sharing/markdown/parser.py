@@ -92,7 +92,7 @@ def _as_written(source: str, words: Words) -> str:
     )
 
 
-def _watched(state: StateBlock | StateInline, *_: Any) -> bool:
+def _watched(state: StateBlock | StateInline, *_: object) -> bool:
     """A rule that reads nothing. It comes before all others, wherever one is looked for."""
     if time.thread_time() > state.env["until"]:
         raise TooSlow
@@ -168,7 +168,7 @@ def _rules(renderer: RendererHTML) -> dict[str, Rule]:
         tokens[index].attrSet("aria-level", str(int(tokens[index].tag[1]) + 2))
         return renderer.renderToken(tokens, index, options, env)
 
-    def cell(tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
+    def cell(tokens: Sequence[Token], index: int, options: OptionsDict, env: object) -> str:
         found = _ALIGN.search(str(tokens[index].attrGet("style") or ""))
         align = f' class="wc-{found[1]}"' if found else ""
         return f'<{tokens[index].tag}{align} dir="auto">'
@@ -203,7 +203,7 @@ def _text(text: str) -> str:
     return escape(text, quote=True)
 
 
-def _code(tokens: Sequence[Token], index: int, _options: OptionsDict, env: Any) -> str:
+def _code(tokens: Sequence[Token], index: int, _options: OptionsDict, env: object) -> str:
     token = tokens[index]
     found = _LANG.match(token.info.strip())
     lang = _text(found[0].lower() if found else "")

@@ -277,7 +277,7 @@ def _without(rows: list[Row], target: Connection, table: Table) -> list[Row]:
     """Those that the target has not; others that it has are removed there."""
     keys = list(table.primary_key.columns)
 
-    def key_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    def key_of(row: Mapping[str, object]) -> tuple[Any, ...]:
         return tuple(row[key.name] for key in keys)
 
     query = select(table).where(_among(keys, [key_of(row) for row in rows]))
@@ -289,7 +289,7 @@ def _without(rows: list[Row], target: Connection, table: Table) -> list[Row]:
     return new
 
 
-def _among(keys: Sequence[Column[Any]], values: Sequence[tuple[Any, ...]]) -> ColumnElement[bool]:
+def _among(keys: Sequence[Column[Any]], values: Sequence[tuple[object, ...]]) -> ColumnElement[bool]:
     if len(keys) == 1:
         return keys[0].in_([value for (value,) in values])
     return tuple_(*keys).in_(values)
@@ -307,14 +307,14 @@ def _sum_of(connection: Connection, table: Table, stop: Callable[[], bool]) -> t
     return count, total.hexdigest()
 
 
-def _canonical(table: Table, row: Mapping[str, Any]) -> bytes:
+def _canonical(table: Table, row: Mapping[str, object]) -> bytes:
     """A row in the same bytes, whichever database it is from; without what is made anew."""
     left_out = _ANEW.get(table.name, {})
     values = [_plain(row[column.name]) for column in table.columns if column.name not in left_out]
     return json.dumps(values, ensure_ascii=False, sort_keys=True).encode() + b"\n"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     match value:
         case bytes():
             return hashlib.sha256(value).hexdigest()

@@ -93,12 +93,14 @@ class Dialect(ABC):
                 raise
             raise explained from error
 
-    def insert_once(self, connection: Connection, table: type[Base], values: Mapping[str, Any]) -> bool:
+    def insert_once(self, connection: Connection, table: type[Base], values: Mapping[str, object]) -> bool:
         """Insert unless a row with the same unique key exists, even one that another transaction is
         writing."""
         return self.insert_new(connection, table, [values]) == 1
 
-    def insert_new(self, connection: Connection, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> int:
+    def insert_new(
+        self, connection: Connection, table: type[Base], rows: Sequence[Mapping[str, object]]
+    ) -> int:
         """Insert rows without an existing unique key; returns how many."""
         return connection.execute(_insert_new(self.insert, table.__table__), rows).rowcount
 

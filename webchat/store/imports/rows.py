@@ -135,7 +135,7 @@ def _at(message: ImportedMessage) -> datetime:
     return message.at or datetime.now(UTC)
 
 
-def _renamed(value: Any, ids: Mapping[str, str]) -> Any:
+def _renamed(value: object, ids: Mapping[str, str]) -> Any:
     """A JSON value in which ids of messages are those they have here."""
     match value:
         case str():

@@ -136,7 +136,7 @@ class QueueVerbs(ReviewVerbs):
         return [ItemVerdict(reviewer, item, cast("Verdict", verdict)) for reviewer, item, verdict in rows]
 
 
-def not_deleted(*ids: Any) -> ColumnElement[bool]:
+def not_deleted(*ids: object) -> ColumnElement[bool]:
     """Whether none of these messages is in the trash."""
     gone = aliased(MessageRow)
     return ~exists().where(gone.id.in_(ids), gone.deleted_at.is_not(None))

@@ -240,7 +240,7 @@ def _add_version(
     author: str,
     moment: datetime,
     note: str,
-    content: Mapping[str, Any],
+    content: Mapping[str, object],
 ) -> None:
     connection.execute(
         insert(PromptTemplateVersionRow).values(

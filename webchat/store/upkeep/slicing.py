@@ -9,7 +9,7 @@ SLICE_ROWS = 50
 SLICE_CHARS = 5_000
 
 
-def slices_of(sizes: Iterable[tuple[Any, int]]) -> Iterator[list[Any]]:
+def slices_of(sizes: Iterable[tuple[object, int]]) -> Iterator[list[Any]]:
     """The keys in groups of `SLICE_ROWS`, fewer if they are large."""
     group: list[Any] = []
     chars = 0

@@ -161,7 +161,7 @@ _ARGUMENTS = "arguments"
 """The key of a text that is JSON itself, whose escapes could hide something."""
 
 
-def strings_in(value: Any, below: tuple[str, ...]) -> Iterator[str]:
+def strings_in(value: object, below: tuple[str, ...]) -> Iterator[str]:
     """The texts in a value of JSON, under keys that count. Of the arguments of tool calls, those in them and
     their keys."""
     if isinstance(value, str):
@@ -184,7 +184,7 @@ def strings_in(value: Any, below: tuple[str, ...]) -> Iterator[str]:
             yield from strings_in(one, below)
 
 
-def with_string(value: Any, below: tuple[str, ...], was: str, becomes: str) -> Any:
+def with_string(value: object, below: tuple[str, ...], was: str, becomes: str) -> Any:
     """The value with one of its texts replaced wherever it is."""
     if isinstance(value, str):
         return becomes if not below and value == was else value
@@ -200,7 +200,7 @@ def with_string(value: Any, below: tuple[str, ...], was: str, becomes: str) -> A
     return value
 
 
-def _parsed(arguments: Any) -> Any:
+def _parsed(arguments: object) -> Any:
     """The object in a text of JSON; `None` for anything else, and for one that is nested too deeply."""
     try:
         value = json.loads(arguments) if isinstance(arguments, str) else None
@@ -209,7 +209,7 @@ def _parsed(arguments: Any) -> Any:
     return value if isinstance(value, dict) and not is_deep(value) else None
 
 
-def _names_in(value: Any) -> Iterator[str]:
+def _names_in(value: object) -> Iterator[str]:
     """The keys in a value of JSON."""
     if isinstance(value, dict):
         yield from value
@@ -217,7 +217,7 @@ def _names_in(value: Any) -> Iterator[str]:
         yield from _names_in(one)
 
 
-def _with_argument(arguments: Any, was: str, becomes: str) -> Any:
+def _with_argument(arguments: object, was: str, becomes: str) -> Any:
     """Arguments with one of their texts replaced, which stay as they were written if it is not there."""
     value = _parsed(arguments)
     if value is None:
@@ -230,7 +230,7 @@ def _with_argument(arguments: Any, was: str, becomes: str) -> Any:
     return json.dumps(changed, ensure_ascii=False)
 
 
-def _renamed(value: Any, was: str, becomes: str) -> Any:
+def _renamed(value: object, was: str, becomes: str) -> Any:
     if isinstance(value, dict):
         return {becomes if key == was else key: _renamed(one, was, becomes) for key, one in value.items()}
     return [_renamed(one, was, becomes) for one in value] if isinstance(value, list) else value

@@ -202,7 +202,7 @@ def _loaded(whole: dict[str, Any]) -> Inspection:
     )
 
 
-def _common(one: Sequence[Any], other: Sequence[Any]) -> int:
+def _common(one: Sequence[object], other: Sequence[object]) -> int:
     """How many of their first items are the same. Whole pieces are compared, which is quick."""
     low, high = 0, min(len(one), len(other))
     while low < high:

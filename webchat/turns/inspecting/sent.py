@@ -53,7 +53,7 @@ def _calling(message: Message) -> dict[str, Any]:
     }
 
 
-def _kept(value: Any) -> Any:
+def _kept(value: object) -> Any:
     """A value of a body; what an image is posted as, without its bytes."""
     if isinstance(value, Mapping):
         return {name: _kept(inner) for name, inner in value.items()}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
 TITLE_CHARS = 60
 _READ = 4000  # characters from the end of an answer: some models write on and on
@@ -83,7 +82,7 @@ def _in_json(text: str) -> str:
     return next(_texts(value), "") if isinstance(value, dict | list) else ""
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str) and value.strip():
         yield value
     elif isinstance(value, dict | list):
