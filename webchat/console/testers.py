@@ -260,11 +260,7 @@ def create_testers(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labe
     with gr.Accordion(label("console.testers.answers"), open=False, elem_id="wc-testers-answers") as asked:
         no_answers = gr.Markdown(visible=False)
         answers = gr.Dataframe(interactive=False, type="array", wrap=True, buttons=[], show_label=False)
-    with gr.Accordion(label("console.testers.log"), open=False, elem_id="wc-testers-log") as log:
-        gr.Markdown(label("console.testers.log.about"))
-        looks = gr.Dataframe(interactive=False, type="array", wrap=True, buttons=[], show_label=False)
-        older = gr.Button(label("console.testers.older"), visible=False)
-    place = gr.State(None)
+    _create_log(testers, label)
     timer = gr.Timer(LOOK_SECONDS, active=False)
 
     listed: Any = {"outputs": [table, note, *pager.parts], **QUIET}
@@ -283,11 +279,20 @@ def create_testers(page: gr.Blocks, tab: gr.Tab, services: Services, label: Labe
     timer.tick(handler("operator", testers.follow), chosen, messages, **QUIET)
     saved = save.click(handler("operator", testers.save), [chosen, words, tags], [words, tags], **QUIET)
     saved.success(handler("operator", testers.show), **again)
-    log.expand(handler("operator", testers.log), None, [looks, place, older], **QUIET)
-    older.click(handler("operator", testers.older), place, [looks, place, older], **QUIET)
     given = {"inputs": [link], "outputs": [answers, no_answers], **QUIET}
     gr.on([asked.expand, link.input], handler("operator", testers.answers), **given)
     return timer
+
+
+def _create_log(testers: Testers, label: Labels) -> None:
+    """Who looked."""
+    with gr.Accordion(label("console.testers.log"), open=False, elem_id="wc-testers-log") as log:
+        gr.Markdown(label("console.testers.log.about"))
+        looks = gr.Dataframe(interactive=False, type="array", wrap=True, buttons=[], show_label=False)
+        older = gr.Button(label("console.testers.older"), visible=False)
+    place = gr.State(None)
+    log.expand(handler("operator", testers.log), None, [looks, place, older], **QUIET)
+    older.click(handler("operator", testers.older), place, [looks, place, older], **QUIET)
 
 
 def _as_text(text: str) -> str:

@@ -149,8 +149,3 @@ class ImportJob:
     created_at: datetime
     changed_at: datetime
     tries: int | None
-
-    @property
-    def works(self) -> bool:
-        """Whether the server works on it."""
-        return self.state in ("checking", "importing")

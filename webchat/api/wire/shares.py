@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field
 
 from webchat.api.wire.base import Answer, Body, Id, Time
 from webchat.store import records, share_records
-
-ShareMode = Literal["off", "masked", "on"]
 
 Days = Annotated[int, Field(ge=1, le=3650)]
 SharePassword = Annotated[str, Field(min_length=4, max_length=200)]
