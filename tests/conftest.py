@@ -32,8 +32,8 @@ _OURS_WHOLE = {"DATABASE_URL", "SPACE_ID", "HUGGING_FACE_HUB_TOKEN"}
 
 
 _HEAVY = re.compile(
-    r"^\s*(?:from|import) (?:backends\.bounded|gradio|hypothesis|multiprocessing|playwright|subprocess|torch|transformers"
-    r"|xllamacpp|tests\.(?:app_process|asgi|asset_page|backends\.\w*(?:cases|server)|browser|child_server"
+    r"^\s*(?:from|import) (?:backends\.bounded|gradio|hypothesis|multiprocessing|playwright|subprocess|torch"
+    r"|transformers|xllamacpp|tests\.(?:app_process|asgi|asset_page|backends\.\w*(?:cases|server)|browser|child_server"
     r"|clean_environment|e2e|deploy\.examples|growth|hostile_server|postgres|served|ui\.site|\w+_(?:process|proxy|server))"
     r"|webchat\.(?:app|console|moderation\.trying_apart|server|ui))\b"
     r"|importorskip|check_moderator|killed_after|start_server|serving\(|\bdemo_(?:folder|gguf)\b",
