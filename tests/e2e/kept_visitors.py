@@ -27,13 +27,15 @@ OF_CLOCK = ("install", "pause_at", "set_fixed_time", "set_system_time")
 STORAGE = "cache_storage,file_systems,indexeddb,local_storage,service_workers,shared_storage,websql"
 """Of every address. What the network has loaded stays, and what was compiled of it."""
 
+USUAL = {"locale": "en-GB"}
+
 MOST = 4
 """Contexts kept between tests. More would cost memory."""
 
 
 async def new_context(browser: Browser, **options: Any) -> BrowserContext:
     """A person with their own cookies, storage and screen."""
-    context = await browser.new_context(**{"locale": "en-GB", **options})
+    context = await browser.new_context(**{**USUAL, **options})
     context.set_default_timeout(PATIENCE)
     return context
 
@@ -51,7 +53,8 @@ class KeptVisitors:
         came: list[_Visitor] = []
 
         async def new(**options: Any) -> BrowserContext:
-            came.append(await self._take(repr(sorted(options.items())), options))
+            wanted = {**USUAL, **options}
+            came.append(await self._take(repr(sorted(wanted.items())), wanted))
             return came[-1].context
 
         try:
