@@ -67,7 +67,7 @@ async def test_a_dropped_image_is_refused_in_words(
     assert chat.page.url == before
 
 
-@pytest.mark.parametrize(("look", "language"), LOOKS)
+@pytest.mark.parametrize(("look", "language"), first(LOOKS))
 async def test_a_dropped_text_file_goes_into_the_box_behind_what_is_there(
     app: AppProcess, visitor: NewVisitor, tmp_path: Path, look: dict[str, Any], language: str
 ) -> None:
@@ -90,8 +90,7 @@ async def test_a_dropped_text_file_goes_into_the_box_behind_what_is_there(
     )
 
 
-@pytest.mark.parametrize(("look", "language"), LOOKS)
-@pytest.mark.parametrize("characters", [LIMIT, 5 * LIMIT])
+@pytest.mark.parametrize(("look", "language", "characters"), crossed(LOOKS, [LIMIT, 5 * LIMIT]))
 async def test_a_text_file_too_long_for_a_message_is_refused_whole(
     app: AppProcess,
     visitor: NewVisitor,
