@@ -99,8 +99,9 @@ async def test_what_has_crashed_is_not_kept(browser: Browser) -> None:
     async with visitors.come() as new:
         first = await new()
         page = await first.new_page()
-        with pytest.raises(Error):
-            await page.goto("chrome://crash")
+        async with page.expect_event("crash"):
+            with pytest.raises(Error):
+                await page.goto("chrome://crash")
     async with visitors.come() as new:
         assert await new() is not first
     await visitors.close()
