@@ -99,6 +99,7 @@ def test_no_transaction_of_a_purge_is_wider_than_a_slice(store: Store, talk: Tal
     assert [message.text for message in store.thread(talk.owner, cut[0].conversation_id).items] == ["deep"]
 
 
+@pytest.mark.usefixtures("unused")  # which are beside each other depends on where there was room
 def test_long_texts_make_narrow_slices(store: Store, talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
     place = chain(talk, 6, "long " * (SLICE_CHARS // 8))[0].conversation_id
     store.delete_conversation(talk.owner, place)
