@@ -100,8 +100,8 @@ class PostgresServer:
         return url.render_as_string(hide_password=False)
 
     def forget_the_disk(self) -> None:
-        """From now on wait for no disk: what is in it need not outlive the machine. Nor is the room of deleted
-        rows used again, so that emptied tables are filled in the same order as new ones."""
+        """From now on wait for no disk: what is in it need not outlive the machine. The room of deleted rows
+        is not used again, so that emptied tables are filled in the same order as new ones."""
         for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
             self._run(f"ALTER SYSTEM SET {setting} = off")
         self._run("SELECT pg_reload_conf()")
