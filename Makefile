@@ -44,8 +44,6 @@ js: $(INSTALLED_TEST)
 quick: $(INSTALLED_TEST)
 	@$(MAKE) --no-print-directory --jobs=2 js python
 
-# These wait for nothing.
-python: WORKERS = 2
 python: $(INSTALLED_TEST)
 	$(PYTEST) --quick -k "not postgresql" $(PYTEST_ARGS)
 
