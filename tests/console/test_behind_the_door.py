@@ -132,8 +132,9 @@ async def test_nothing_else_of_gradio_is_reached_even_by_operators(site: Real) -
 async def test_the_address_names_a_tab(site: Real, query: str, tab: str | None) -> None:
     async with site.client(operator(site)) as client:
         await client.post(f"{JOIN}?{query}", json=event(index_of(site, "tab_wanted")))
-        (said,) = (await ended(client))["output"]["data"]
+        said, *timers = (await ended(client))["output"]["data"]
     assert said.get("selected") == tab
+    assert [timer["active"] for timer in timers if "active" in timer] == [True] * (tab is not None)
 
 
 async def test_another_operators_session_hash_names_nothing(site: Real) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
 import pytest
-from playwright.async_api import ConsoleMessage, Page, Response, expect
+from playwright.async_api import ConsoleMessage, Page, Response, Route, expect
 
 from tests.app_process import AppProcess
 from tests.e2e.chat import Chat, NewVisitor, first
@@ -144,6 +145,30 @@ async def test_a_stranger_comes_by_the_link_and_the_operator_sees_it(
 
         await page.get_by_role("button", name="Revoke", exact=True).click()
         await expect(page.locator("#wc-links-table").get_by_text("Revoked").last).to_be_visible()
+
+
+async def test_a_tab_that_was_left_before_its_list_came_stops_no_timer(
+    app: AppProcess, visitor: NewVisitor
+) -> None:
+    with store_of(app) as store:
+        store.create_link("Made before", "hash of a link made before", None, LinkTerms())
+    page = await (await visitor()).new_page()
+    shown = page.locator("#wc-links-table")
+    left = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        if '"value":"People"' in (route.request.post_data or ""):
+            await left.wait()
+        await route.continue_()
+
+    await page.route("**/queue/join*", late)
+    await page.goto(f"{app.url}/operator/")
+    await tab(page, "Links")
+    await expect(shown.get_by_text("Made before").last).to_be_visible()
+    left.set()
+    with store_of(app) as store:
+        store.create_link("Made elsewhere", "hash of a link made elsewhere", None, LinkTerms())
+    await expect(shown.get_by_text("Made elsewhere").last).to_be_visible()
 
 
 async def test_names_are_text_wherever_the_console_shows_them(app: AppProcess, visitor: NewVisitor) -> None:

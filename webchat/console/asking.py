@@ -82,12 +82,17 @@ def streaming(needed: Role, method: Stream) -> Stream:
     return checked
 
 
-def selecting(needed: Role, method: Method) -> Handler:
-    """The same for what is chosen in a table: `method(caller, row)` gets the values of the row."""
+def _row(chosen: gr.SelectData) -> list[object]:
+    row = getattr(chosen, "row_value", None)
+    return row if isinstance(row, list) else []
+
+
+def selecting(needed: Role, method: Method, read: Callable[[gr.SelectData], object] = _row) -> Handler:
+    """The same for what is chosen in a table: `method(caller, row)` gets the values of the row, or what
+    `read` takes from the choice."""
 
     async def checked(request: gr.Request, chosen: gr.SelectData) -> Any:
-        row = chosen.row_value if isinstance(getattr(chosen, "row_value", None), list) else []
-        return await _answer(needed, method, request, (row,))
+        return await _answer(needed, method, request, (read(chosen),))
 
     checked.__name__ = method.__name__
     return checked

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from webchat.api import Services
-from webchat.console.asking import QUIET, Caller, Method, handler
+from webchat.console.asking import QUIET, Caller, Method, handler, selecting
 from webchat.console.feedback import create_feedback
 from webchat.console.health import create_health
 from webchat.console.labels import Labels
@@ -41,26 +41,28 @@ TABS: dict[str, Callable[[gr.Blocks, gr.Tab, Services, Labels], gr.Timer | None]
 each event costs Gradio a search through all components. A timer that it returns, made inactive, runs while
 the tab is open."""
 
-IN_TURN: Any = {**QUIET, "concurrency_id": "opened tabs", "concurrency_limit": 1}
-"""Of what follows which tab is open: the tab selected last is answered last."""
+
+def wanted(timed: Collection[str]) -> Method:
+    """A handler that answers with the tab that the page's address names, `operator/?tab=models`, and the
+    timers of the tabs that have one."""
+
+    async def tab_wanted(caller: Caller) -> list[Any]:
+        """Stops no timer: it may come after another tab was opened."""
+        name = caller.request.query_params.get("tab")
+        tabs = gr.Tabs(selected=name) if name in TABS else gr.skip()
+        return [tabs, *(gr.Timer(active=True) if one == name else gr.skip() for one in timed)]
+
+    return tab_wanted
 
 
-async def tab_wanted(caller: Caller) -> Any:
-    """The tab that the page's address names, `operator/?tab=models`. The page selects it, which starts its
-    timer."""
-    name = caller.request.query_params.get("tab")
-    return gr.Tabs(selected=name) if name in TABS else gr.skip()
+def opened(timed: Collection[str]) -> Method:
+    """A handler that answers with the timers, for a page on which a tab was opened."""
 
-
-def opened(timed: Collection[str], name: str) -> Method:
-    """A handler that answers with the timers, for a page on which that tab was opened."""
-
-    async def tab_opened(_caller: Caller) -> list[Any]:
+    async def open_tab(_caller: Caller, name: object) -> list[Any]:
         """Only the open tab's timer runs: nobody sees the others' tables."""
-        return [gr.Timer(active=name == one) for one in timed]
+        return [gr.Timer(active=one == name) for one in timed]
 
-    tab_opened.__name__ = f"open_{name}"
-    return tab_opened
+    return open_tab
 
 
 def create_console(services: Services) -> tuple[gr.Blocks, frozenset[str]]:
@@ -74,16 +76,19 @@ def create_console(services: Services) -> tuple[gr.Blocks, frozenset[str]]:
                 gr.Markdown(label("console.title"), elem_id="wc-console-title")
                 gr.Button(label("console.chat"), link="../", link_target="_self", elem_id="wc-console-chat")
             with gr.Tabs(elem_id="wc-console-tabs") as tabs:
-                made: dict[str, gr.Tab] = {}
                 timers: dict[str, gr.Timer] = {}
                 for name, create in TABS.items():
-                    with gr.Tab(label(f"console.{name}"), id=name) as made[name]:
-                        timer = create(page, made[name], services, label)
+                    with gr.Tab(label(f"console.{name}"), id=name) as tab:
+                        timer = create(page, tab, services, label)
                     if timer is not None:
                         timers[name] = timer
-            page.load(handler("operator", tab_wanted), None, tabs, **QUIET)
-            for name, tab in made.items():
-                tab.select(handler("operator", opened(timers, name)), None, [*timers.values()], **IN_TURN)
+            running = [*timers.values()]
+            page.load(handler("operator", wanted(timers)), None, [tabs, *running], **QUIET)
+            # Not each tab's own event: Gradio's page handles what hangs on that one after the other, so that
+            # the answer for a tab whose list takes long came after that for the next tab. Of one handler, one
+            # call at a time runs.
+            chosen = selecting("operator", opened(timers), lambda chosen: getattr(chosen, "id", None))
+            tabs.select(chosen, None, running, trigger_mode="multiple", concurrency_limit=1, **QUIET)
         return page
 
     return built(build), label.keys
