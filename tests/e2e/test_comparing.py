@@ -140,6 +140,7 @@ async def test_other_settings_an_edit_and_another_reply_are_compared(
     await expect(user).to_contain_text("again")
     await expect(question).to_have_text("Which reply is better?")
     await page.click("text=Continue with A")
+    await expect(question).to_have_text("You didn't vote.")
     await page.click("#wc-compare-button")
     await page.click(".wc-menu [role^=menuitem] >> nth=-1")
     await chat.ask("words=3")
