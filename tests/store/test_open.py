@@ -144,11 +144,11 @@ def test_an_update_that_computes_for_long_is_not_timed_out(
     upgrade = command.upgrade
 
     def slow(*given: Any) -> None:
-        time.sleep(0.5)
+        time.sleep(2)
         upgrade(*given)
 
     monkeypatch.setattr(command, "upgrade", slow)
-    monkeypatch.setattr(database.postgres, "IDLE_MS", 100)
+    monkeypatch.setattr(database.postgres, "IDLE_MS", 1000)
     with closing(Store.open(postgres.empty())) as store:
         assert store.local_owner()
 
