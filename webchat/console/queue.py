@@ -28,10 +28,11 @@ from webchat.auth.incoming import replay, with_length
 from webchat.store.records import Owner
 from webchat.ui.gradio_page import bad_host, from_gradio
 
-MOST_WAITING = 64
+MOST_WAITING = 128
 """Events in the queue, of everybody."""
-MOST_OF_ONE = 24
-"""Of those, one owner's: two windows of the console that open at once have sixteen."""
+MOST_OF_ONE = 64
+"""Of those, one owner's. A window of the console that opens has nine, and a browser opens again what it had
+open."""
 EVENT_BODY = 256 * 1024
 """Bytes of an event: the values of the components that its handler takes."""
 _MOST_VALUES = 64
