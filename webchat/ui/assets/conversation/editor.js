@@ -42,7 +42,7 @@ export function editor({ text, save, hint, focus = true, onInput, onSave, onCanc
   });
   requestAnimationFrame(() => {
     grow();
-    if (!focus) return;
+    if (!focus || document.activeElement === box) return; // somebody is there already
     box.focus();
     box.setSelectionRange(text.length, text.length);
   });
