@@ -88,8 +88,8 @@ def _row(chosen: gr.SelectData) -> list[object]:
 
 
 def selecting(needed: Role, method: Method, read: Callable[[gr.SelectData], object] = _row) -> Handler:
-    """The same for what is chosen in a table: `method(caller, row)` gets the values of the row, or what
-    `read` takes from the choice."""
+    """The same for a choice: `method(caller, value)` gets what `read` takes from it, by default the values of
+    the table's row."""
 
     async def checked(request: gr.Request, chosen: gr.SelectData) -> Any:
         return await _answer(needed, method, request, (read(chosen),))

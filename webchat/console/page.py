@@ -84,9 +84,9 @@ def create_console(services: Services) -> tuple[gr.Blocks, frozenset[str]]:
                         timers[name] = timer
             running = [*timers.values()]
             page.load(handler("operator", wanted(timers)), None, [tabs, *running], **QUIET)
-            # Not each tab's own event: Gradio's page handles what hangs on that one after the other, so that
-            # the answer for a tab whose list takes long came after that for the next tab. Of one handler, one
-            # call at a time runs.
+            # The event of all tabs, not of each: Gradio's page runs a tab's listeners one after the other, so
+            # this one would wait for the tab's list and could be overtaken by the next tab's. With one call
+            # at a time, answers come in the order of the clicks.
             chosen = selecting("operator", opened(timers), lambda chosen: getattr(chosen, "id", None))
             tabs.select(chosen, None, running, trigger_mode="multiple", concurrency_limit=1, **QUIET)
         return page

@@ -31,8 +31,7 @@ from webchat.ui.gradio_page import bad_host, from_gradio
 MOST_WAITING = 128
 """Events in the queue, of everybody."""
 MOST_OF_ONE = 64
-"""Of those, one owner's. A window of the console that opens has nine, and a browser opens again what it had
-open."""
+"""Of those, one owner's. A console window sends nine when it opens, and browsers reopen several at once."""
 EVENT_BODY = 256 * 1024
 """Bytes of an event: the values of the components that its handler takes."""
 _MOST_VALUES = 64

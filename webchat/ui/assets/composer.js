@@ -199,7 +199,7 @@ const knows = () => Boolean(ctx.transcript?.loaded && (settings.model || state.r
 // What stood in the way of Enter may have gone. If the words are still the same, it counts now.
 function again() {
   const { early } = state;
-  if (early === null && composer.running && state.hindrance === t("composer.busy")) return refresh(); // it has not
+  if (early === null && composer.running && state.hindrance === t("composer.busy")) return refresh(); // it is still there
   Object.assign(state, { hindrance: null, early: null });
   if (early !== null && early === text.value) submit();
   else refresh();

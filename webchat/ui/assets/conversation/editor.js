@@ -42,7 +42,7 @@ export function editor({ text, save, hint, focus = true, onInput, onSave, onCanc
   });
   requestAnimationFrame(() => {
     grow();
-    if (!focus || document.activeElement === box) return; // somebody is there already
+    if (!focus || document.activeElement === box) return; // its writer was faster
     box.focus();
     box.setSelectionRange(text.length, text.length);
   });
